@@ -12,6 +12,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
+use headwater_views::SimplifiedApart;
 
 use crate::casts::{RoundedCasts, WrittenCasts, naming};
 use crate::cheap_first::CheapFirst;
@@ -79,14 +80,15 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     rules.push(Arc::new(GuardsFirst));
     rules.push(Arc::new(ListParts));
     rules.push(Arc::new(postgres::LastNamesCount));
-    let bounded: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [
+    let ours: [Arc<dyn OptimizerRule + Send + Sync>; 3] = [
+        Arc::new(SimplifiedApart::default()),
         Arc::new(DistinctWithoutSums::default()),
         Arc::new(FiltersAboveOneRow::default()),
     ];
     let mut optimizer = Optimizer::new().rules;
     for rule in &mut optimizer {
-        if let Some(bounded) = bounded.iter().find(|bounded| bounded.name() == rule.name()) {
-            *rule = Arc::clone(bounded);
+        if let Some(ours) = ours.iter().find(|ours| ours.name() == rule.name()) {
+            *rule = Arc::clone(ours);
         }
     }
     let mut running = names_apart::rules();

@@ -51,7 +51,7 @@ pub use pipelines::{
     PipelineColumns, PipelineSpec, PipelineStatus, Replayed, ResultEncoder, changes_schema,
 };
 pub use query::partitions::unfit_partition;
-pub use query::{Source, physical};
+pub use query::{SimplifiedApart, Source, physical, simplified};
 pub use read::reader::{EdgeKeys, ViewReader};
 pub use read::subscribe::{RowFilter, Subscription, Told};
 pub use read::{Ask, Rows, Selection};

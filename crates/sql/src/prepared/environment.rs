@@ -16,6 +16,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
+use headwater_views::simplified;
 
 /// A physical expression.
 pub(super) type Physical = Arc<dyn PhysicalExpr>;
@@ -58,7 +59,7 @@ impl Environment {
             .with_config_options(Arc::clone(state.config_options()))
             .build();
         let simplifier = ExprSimplifier::new(context);
-        let expr = simplifier.simplify(simplifier.coerce(expr, &schema)?)?;
+        let expr = simplified(&simplifier, simplifier.coerce(expr, &schema)?)?;
         state.create_physical_expr(expr, &schema)
     }
 }

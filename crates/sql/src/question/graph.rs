@@ -364,7 +364,7 @@ impl Expressions for Names<'_> {
             .with_config_options(Arc::clone(self.state.config_options()))
             .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
             .build();
-        ExprSimplifier::new(context).simplify(expr.clone())
+        headwater_views::simplified(&ExprSimplifier::new(context), expr.clone())
     }
 
     fn physical(&self, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {

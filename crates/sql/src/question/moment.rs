@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast;
 use headwater_records::Position;
+use headwater_views::simplified;
 
 use crate::statement::Moment;
 use crate::{SqlError, SqlState};
@@ -161,7 +162,7 @@ impl<'a> Moments<'a> {
             .build();
         let simplifier = ExprSimplifier::new(context);
         let expr = simplifier.coerce(expr, &DFSchema::empty())?;
-        simplifier.simplify(expr)
+        simplified(&simplifier, expr)
     }
 
     /// What a function of numbers that is a table is called with, as a constant; NULL where it hangs on a parameter whose value is not known yet.

@@ -99,6 +99,50 @@ async fn rows_are_compared_as_their_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_that_stand_side_by_side_are_asked_each_by_itself() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let table = "(VALUES ('a', 1, 1), ('B', 2, 1), ('c', 3, 3), (NULL, 4, 4)) AS t(k, n, m)";
+    let where_ = |condition: &str| format!("SELECT n FROM {table} WHERE {condition} ORDER BY n");
+    let cases = [
+        ("k NOT IN ('a', NULL)", ""),
+        ("k IN ('B', 'c') AND k NOT IN ('a', 'B')", "3"),
+        // Whoever is not in a list that holds NULL may be in it.
+        ("k IN ('B', 'c') AND k NOT IN ('a', NULL)", ""),
+        ("k NOT IN ('a', NULL) AND k IN ('B', 'c')", ""),
+        ("(k = 'B' OR k = 'c') AND k NOT IN ('a', NULL)", ""),
+        ("n IN (2, 3, 4, 5) AND n NOT IN (7, 8, 9, NULL)", ""),
+        ("(k IN ('B', 'c') AND k IN ('a', NULL)) IS NULL", "2\n3\n4"),
+        // Columns that are called differently may be alike.
+        ("n IN (m, 9) AND n IN (n, 10)", "1\n3\n4"),
+        ("n IN (m, 7, 8, 9) AND n NOT IN (m, 7, 8, 9)", ""),
+        // NULL is in no list, and out of none.
+        (
+            "k NOT IN ('a', 'B', 'c', 'd') OR k NOT IN ('e', 'f', 'g', 'h')",
+            "1\n2\n3",
+        ),
+        (
+            "NOT (k IN ('a', 'B', 'c', 'd') AND k IN ('e', 'f', 'g', 'h'))",
+            "1\n2\n3",
+        ),
+        ("(k IN ('a', 'B', 'c', 'd') AND k IN ('e', 'f', 'g', 'h')) IS NULL", "4"),
+    ];
+    check_as(&mut scratch, where_, &cases).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE MATERIALIZED VIEW some STORED AS memory AS SELECT account, kind FROM transactions WHERE kind IN ('deposit', 'withdrawal') AND kind NOT IN ('fee', NULL)",
+                "",
+            ),
+            ("SELECT count(*) FROM some", "0"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_date_and_hours_are_a_moment() {
     let folder = folder();
     let mut scratch = bank(&folder).await;

@@ -40,7 +40,7 @@ pub(crate) use input::Input;
 pub use input::Source;
 pub(crate) use refuse::{check_expression, node, refused_but};
 pub(crate) use rows::RowsOf;
-pub use simplify::physical;
+pub use simplify::{SimplifiedApart, physical, simplified};
 
 use crate::fold::stage::Stage;
 use crate::order::{Place, place_of};
