@@ -146,7 +146,7 @@ impl Inner {
         let made_us = self.made_us(definition)?;
         let since_us = since_us.max(definition.created_us);
         let recurrence = &schedule.recurrence;
-        Ok(recurrence.due(definition.first_us, made_us, schedule.missed, since_us, i64::MAX / 2))
+        Ok(recurrence.next_due(definition.first_us, made_us, schedule.missed, since_us))
     }
 
     /// Up to where its ticks are made.

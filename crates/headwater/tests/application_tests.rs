@@ -191,6 +191,28 @@ fn what_fails_is_shown_and_what_passes_is_counted() {
     check(folder.path(), &["--rounds", "0"], 2, "--rounds");
 }
 
+/// A schedule of which only the newest missed tick is made: while time goes on, none is missed.
+const MORNINGS: &str = "\
+CREATE STREAM mornings (at TIMESTAMP NOT NULL) KEY (at);
+CREATE SCHEDULE morning EVERY '1 day' STARTING '2025-01-20 06:00:00' CATCH UP LAST INTO mornings AS SELECT tick AS at;
+";
+
+const MORNINGS_TESTS: &str = "\
+test \"every morning, as far as time goes\"
+AT 2025-01-19 08:00:00
+ADVANCE 3 days
+THEN ROWS SELECT at::TEXT FROM mornings
+  | 2025-01-20 06:00:00 |
+  | 2025-01-21 06:00:00 |
+  | 2025-01-22 06:00:00 |
+";
+
+#[test]
+fn schedules_tick_while_time_goes_on() {
+    let folder = application(MORNINGS, &[("mornings.test", MORNINGS_TESTS)]);
+    check(folder.path(), &[], 0, "1 passed, 0 failed");
+}
+
 #[test]
 fn what_cannot_be_run_is_said() {
     check(application(APPLICATION, &[]).path(), &[], 2, "put files of tests there");

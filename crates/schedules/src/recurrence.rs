@@ -55,17 +55,21 @@ impl Recurrence {
     /// The tick to be made now, where one is: `first_us` is the first of all, up to `made_us` they are made, and `since_us` says since when the program
     /// looks without a break.
     pub fn due(&self, first_us: i64, made_us: i64, missed: Missed, since_us: i64, now_us: i64) -> Option<i64> {
-        let made_us = match missed {
-            Missed::None => made_us.max(since_us.saturating_sub(1)),
-            Missed::All | Missed::Last => made_us,
-        };
-        let next_us = self
-            .next_after(first_us, made_us)
-            .filter(|next_us| *next_us <= now_us)?;
+        let next_us = self.next_due(first_us, made_us, missed, since_us);
+        let next_us = next_us.filter(|next_us| *next_us <= now_us)?;
         match missed {
             Missed::Last => self.last_until(first_us, now_us).or(Some(next_us)),
             Missed::All | Missed::None => Some(next_us),
         }
+    }
+
+    /// When the next tick is to be made.
+    pub fn next_due(&self, first_us: i64, made_us: i64, missed: Missed, since_us: i64) -> Option<i64> {
+        let made_us = match missed {
+            Missed::None => made_us.max(since_us.saturating_sub(1)),
+            Missed::All | Missed::Last => made_us,
+        };
+        self.next_after(first_us, made_us)
     }
 
     /// The first tick after a moment.
@@ -217,6 +221,18 @@ mod tests {
         check(Some(20), Missed::None, 18, 20, None);
         // The clock went back: what was made stays made.
         check(Some(20), Missed::All, 0, 15, None);
+    }
+
+    #[test]
+    fn the_next_tick_is_the_first_whatever_becomes_of_missed_ones() {
+        let hour = Recurrence::every("1 hour").unwrap();
+        let at = |hours: i64| hours * 3_600_000_000;
+        for missed in [Missed::All, Missed::Last, Missed::None] {
+            assert_eq!(hour.next_due(at(10), at(10) - 1, missed, 0), Some(at(10)), "{missed:?}");
+            assert_eq!(hour.next_due(at(10), at(12), missed, 0), Some(at(13)), "{missed:?}");
+        }
+        assert_eq!(hour.next_due(at(10), at(12), Missed::Last, at(20)), Some(at(13)));
+        assert_eq!(hour.next_due(at(10), at(12), Missed::None, at(20)), Some(at(20)));
     }
 
     #[test]

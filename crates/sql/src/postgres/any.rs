@@ -1,4 +1,5 @@
-//! `1 = ANY (ARRAY[2, NULL])` is NULL: whether a value is in a list is not known where the list holds a NULL and not the value.
+//! `1 = ANY (ARRAY[2, NULL])` is NULL, and so is `1 > ANY (ARRAY[2, NULL])`: whether one of a list's values fits is not known where the list holds a NULL,
+//! and no value that does.
 
 use std::sync::Arc;
 
@@ -6,17 +7,17 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Case, ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::exact::rewrite;
 
-/// Puts [`HasOrUnknown`] in the place of the engine's own function; runs after types were coerced.
+/// Puts [`HasOrUnknown`] in the place of the engine's own function, and [`FalseOrUnknown`] beside its comparisons; runs after types were coerced.
 #[derive(Debug)]
 pub(crate) struct AnyOfLists;
 
@@ -38,7 +39,48 @@ fn in_three_truths(expr: Expr, _schema: &DFSchema) -> Transformed<Expr> {
             let function = ScalarUDF::from(HasOrUnknown { engines: func });
             Transformed::yes(function.call(args))
         }
-        other => Transformed::no(other),
+        expr => match compared_with(&expr) {
+            Some(list) => {
+                let function = ScalarUDF::from(FalseOrUnknown {
+                    signature: Signature::any(1, Volatility::Immutable),
+                });
+                let unknown = function.call(vec![list.clone()]);
+                Transformed::yes(expr.or(unknown))
+            }
+            None => Transformed::no(expr),
+        },
+    }
+}
+
+/// The list that a value is compared with by `<>`, `<`, `<=`, `>` or `>= ANY`, as the engine plans it:
+/// `CASE WHEN array_min(list) IS NOT NULL THEN … WHEN list IS NOT NULL THEN FALSE ELSE NULL END`.
+fn compared_with(expr: &Expr) -> Option<&Expr> {
+    let Expr::Case(Case {
+        expr: None,
+        when_then_expr,
+        else_expr: Some(otherwise),
+    }) = expr
+    else {
+        return None;
+    };
+    let [(bound, _), (there, none)] = when_then_expr.as_slice() else {
+        return None;
+    };
+    let (Expr::IsNotNull(bound), Expr::IsNotNull(list)) = (bound.as_ref(), there.as_ref()) else {
+        return None;
+    };
+    let is_false = matches!(none.as_ref(), Expr::Literal(ScalarValue::Boolean(Some(false)), _));
+    let is_unknown = matches!(otherwise.as_ref(), Expr::Literal(ScalarValue::Boolean(None), _));
+    match bound.as_ref() {
+        Expr::ScalarFunction(function)
+            if is_false
+                && is_unknown
+                && matches!(function.name(), "array_min" | "array_max")
+                && function.args.first() == Some(list.as_ref()) =>
+        {
+            Some(list)
+        }
+        _ => None,
     }
 }
 
@@ -92,4 +134,41 @@ fn or_unknown(found: &ArrayRef, lists: &ArrayRef) -> ArrayRef {
         found => found,
     });
     Arc::new(BooleanArray::from_iter(each))
+}
+
+/// NULL for a list that holds a NULL, false for every other.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FalseOrUnknown {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for FalseOrUnknown {
+    fn name(&self) -> &str {
+        "false_or_unknown"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        match args.args.into_iter().next() {
+            Some(ColumnarValue::Scalar(list)) => {
+                let unknown = or_unknown(&none_of(1), &list.to_array()?);
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&unknown, 0)?))
+            }
+            Some(ColumnarValue::Array(lists)) => Ok(ColumnarValue::Array(or_unknown(&none_of(rows), &lists))),
+            None => plan_err!("{} takes a list", self.name()),
+        }
+    }
+}
+
+/// As many times false.
+fn none_of(rows: usize) -> ArrayRef {
+    Arc::new(BooleanArray::from(vec![false; rows]))
 }

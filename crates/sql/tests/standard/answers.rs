@@ -337,6 +337,18 @@ async fn what_may_be_in_a_list_with_a_null_is_not_known() {
                 "3",
             ),
             ("SELECT account FROM balances WHERE account = ANY (ARRAY['bob', NULL])", "bob"),
+            (
+                "SELECT 2 > ANY (ARRAY[5, NULL]), 7 > ANY (ARRAY[5, NULL]), 2 > ANY (ARRAY[5]), 2 <= ANY (ARRAY[NULL]::int[]), 5 <> ANY (ARRAY[5, NULL])",
+                "NULL|true|false|NULL|NULL",
+            ),
+            (
+                "SELECT n FROM (VALUES (0), (2), (6), (NULL)) AS t(n) WHERE NOT n > ANY (ARRAY[5, NULL]) OR n < ANY (ARRAY[1, NULL]) ORDER BY n",
+                "0",
+            ),
+            (
+                "SELECT n, n >= ANY (list) FROM (VALUES (1, ARRAY[1, NULL]), (2, ARRAY[3, NULL]), (3, ARRAY[4]), (4, NULL), (NULL, ARRAY[]::int[])) AS t(n, list) ORDER BY n",
+                "1|true\n2|NULL\n3|false\n4|NULL\nNULL|false",
+            ),
             ("SELECT ARRAY[1, 2] && ARRAY[2, 3], ARRAY[1] && ARRAY[2]", "true|false"),
             ("SELECT count(*) FROM transactions WHERE teller ISNULL", "1"),
             ("SELECT count(*) FROM transactions WHERE teller NOTNULL AND booked ISNULL = false", "2"),
