@@ -318,3 +318,72 @@ async fn changes_are_told_in_the_order_of_events_over_all_partitions() {
     .await;
     scratch.close();
 }
+
+/// Deletes the events of a stream's one partition below an offset.
+async fn forget(scratch: &Scratch, stream: &'static str, upto: u64) {
+    let log = scratch.log.clone();
+    let deleted = tokio::task::spawn_blocking(move || log.delete_records(stream, 0, upto));
+    assert_eq!(deleted.await.expect("it ran").expect("it is done"), upto);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_of_the_rows_that_the_view_has_whatever_is_still_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, BANK).await;
+    let moves = "CREATE STREAM moves AS SELECT account, _change AS what, _before['balance'] AS was, balance AS is_now FROM CHANGES OF balances";
+    let told = "SELECT account, what, was, is_now FROM moves ORDER BY _offset DESC LIMIT 1";
+    check(
+        &mut scratch,
+        &[
+            (moves, "CREATE STREAM"),
+            (
+                "INSERT INTO bookings VALUES ('a', 50), ('b', 7), ('a', -9)",
+                "INSERT 0 3",
+            ),
+            (told, "a|update|50|41"),
+        ],
+    )
+    .await;
+    // Its rows are written when it stops.
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    forget(&scratch, "bookings", 3).await;
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO bookings VALUES ('a', -1)", "INSERT 0 1"),
+            (told, "a|update|41|40"),
+        ],
+    )
+    .await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO bookings VALUES ('a', 2)", "INSERT 0 1"),
+            (told, "a|update|40|42"),
+            // With another query it goes on.
+            (
+                "CREATE OR REPLACE STREAM moves AS SELECT account, _change AS what, _before['balance'] AS was, balance + 0 AS is_now FROM CHANGES OF balances",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO bookings VALUES ('a', 3)", "INSERT 0 1"),
+            (told, "a|update|42|45"),
+            // A new one cannot begin before what is kept, and begins now with the rows that there are.
+            (
+                "CREATE STREAM late AS SELECT account, balance FROM CHANGES OF balances",
+                "~the changes of 'balances' cannot be told from the beginning: 3 events that went into its rows are no longer kept",
+            ),
+            (
+                "CREATE STREAM late FROM NOW AS SELECT account, _change AS what, _before['balance'] AS was, balance AS is_now FROM CHANGES OF balances",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO bookings VALUES ('b', 1), ('c', 1)", "INSERT 0 2"),
+            ("SELECT account, what, was, is_now FROM late ORDER BY _offset", "b|update|7|8\nc|insert|NULL|1"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -24,9 +24,11 @@ use arrow::row::{RowConverter, SortField};
 use hashbrown::HashSet;
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::columns::{BEFORE_COLUMN, CHANGE_COLUMN, DELETE, OFFSET};
-use super::limits::{DECODE_EVENTS, READ_BYTES};
+use super::limits::{DECODE_EVENTS, NOTE_EVERY, READ_BYTES};
 use super::slice::offset_of;
 use crate::decode::{SYSTEM_COLUMNS, StreamDecoder, portions};
 use crate::fold::Counts;
@@ -65,6 +67,8 @@ pub(super) struct Changes {
     tombstones: Option<Decoding>,
     schema: SchemaRef,
     options: ViewOptions,
+    /// When the rows were written last, and how far they had come.
+    written: Mutex<(Instant, Position)>,
 }
 
 /// How one source of a view is decoded.
@@ -123,6 +127,7 @@ impl Changes {
             schema: changes_schema(&view.schema(), &decoder.schema()),
             events: Decoding::of(&view, Source::Events(stream.clone()), decoder.as_ref().clone())?,
             tombstones,
+            written: Mutex::new((Instant::now(), view.position())),
             stream,
             view,
             options,
@@ -229,14 +234,22 @@ impl Changes {
             .end_turn(vec![self.view.turn()?], &position, Counts::default())
     }
 
-    /// Writes the rows, where enough has changed or `at_once`. Only where everything that came of them is durable.
+    /// Whether rows have come further than they are written.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.written.lock().1 != self.view.position()
+    }
+
+    /// Writes the rows, now and then (what they were made of may go) and where enough has changed, or `at_once`. Only where everything that came of them is
+    /// durable.
     pub(super) fn keep_bounds(&self, at_once: bool) -> Result<(), ViewError> {
-        if at_once && let Err(error) = self.view.flush() {
-            return match error {
+        let is_due = self.written.lock().0.elapsed() >= NOTE_EVERY && self.is_ahead();
+        if at_once || is_due {
+            match self.view.flush_then(Position::clone) {
+                Ok(position) => *self.written.lock() = (Instant::now(), position),
                 // What is not written is folded again.
-                ViewError::Full(_) => Ok(()),
-                error => Err(error),
-            };
+                Err(ViewError::Full(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
         self.view.keep_bounds(&self.options)
     }

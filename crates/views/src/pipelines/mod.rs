@@ -36,6 +36,7 @@ mod registry;
 mod replay;
 mod results;
 mod runner;
+mod seed;
 mod shared;
 mod slice;
 mod spec;

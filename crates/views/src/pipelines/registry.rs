@@ -23,6 +23,7 @@ use super::refuse::refused;
 use super::replay::Replayed;
 use super::results::Waiting;
 use super::runner::{Runner, Source};
+use super::seed::{self, Seed};
 use super::shared::{FLUSH_AND_STOP, RUN, STOP, Shared};
 use super::spec::{PipelineColumns, PipelineSpec};
 use super::status::PipelineStatus;
@@ -30,6 +31,7 @@ use crate::decode::StreamDecoder;
 use crate::fold::{Compiled, Kept, compile_view};
 use crate::follow::lag;
 use crate::rows::folder::{self, Documents, StoreFolder, Stores};
+use crate::unkept::Unkept;
 use crate::view::ViewByName;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 
@@ -112,10 +114,11 @@ impl Pipelines {
             );
             reached.position = position;
         }
-        if !reached.position.names(&read) {
-            reached.position.advance_all(&begins(&spec)?);
-        }
-        let source = self.source(&spec, &flow, &reached.position)?;
+        let begins = match reached.position.names(&read) {
+            true => None,
+            false => Some(begins(&spec)?),
+        };
+        let source = self.source(&spec, &flow, &mut reached.position, begins)?;
         let shared = Arc::new(Shared {
             source: source.stream().to_owned(),
             mode: AtomicU8::new(RUN),
@@ -288,8 +291,16 @@ impl Pipelines {
         }
     }
 
-    /// What a pipeline reads from a position on; for the changes of a view, its fold is opened.
-    fn source(&self, spec: &PipelineSpec, flow: &Flow, from: &Position) -> Result<Source, ViewError> {
+    /// What a pipeline reads from a position on, or where one `begins`; for the changes of a view, its fold is opened.
+    fn source(
+        &self,
+        spec: &PipelineSpec,
+        flow: &Flow,
+        from: &mut Position,
+        begins: Option<Position>,
+    ) -> Result<Source, ViewError> {
+        let is_new = begins.is_some();
+        from.advance_all(&begins.unwrap_or_default());
         match &flow.source {
             Reads::Stream(name) => {
                 let decoder = spec.decoders.iter().find(|decoder| decoder.stream() == name);
@@ -302,20 +313,67 @@ impl Pipelines {
                     decoder: Box::new(decoder),
                 })
             }
-            Reads::Changes(_) => {
-                let mut view = self.fold(spec)?;
-                if !from.covers(&view.position()) || view.is_foreign() {
-                    // Left over from an earlier pipeline of this name, or from another log.
-                    view.folder.remove_when_dropped();
-                    drop(view);
-                    view = self.fold(spec)?;
+            Reads::Changes(name) => {
+                let asked = (self.views)(name);
+                if is_new && let Some(view) = &asked {
+                    self.check_whole_from(name, view, from)?;
                 }
-                Changes::new(view, self.fold_options()).map(|changes| Source::Changes(Box::new(changes)))
+                let mut fold = self.fold(spec, None)?;
+                if !from.covers(&fold.position()) || fold.is_foreign() {
+                    // Left over from an earlier pipeline of this name, or from another log.
+                    fold = self.fold_anew(fold, spec, None)?;
+                }
+                // Another version of the view, or one that is without them, has no more than what is kept either.
+                let has_more = |view: &Arc<View>| view.meaning == fold.meaning && view.unkept_events(&self.log) > 0;
+                if let Some(lacking) = seed::lacking(&fold, &self.log, from)
+                    && asked.as_ref().is_none_or(has_more)
+                {
+                    let seed = match asked.as_deref() {
+                        Some(view) if is_new => Seed::now(view)?,
+                        Some(view) => Seed::written(view, from)?,
+                        None => None,
+                    };
+                    let Some(seed) = seed else {
+                        return Err(ViewError::Failed(format!(
+                            "the changes of '{name}' cannot be told: its rows are not known as they were at {from}, as {lacking} is no longer kept; \
+                             a new pipeline goes on from the rows that the view has"
+                        )));
+                    };
+                    if is_new {
+                        // What the view folded meanwhile was before it begins.
+                        from.advance_all(&seed.position);
+                    }
+                    fold = self.fold_anew(fold, spec, Some(seed))?;
+                }
+                Changes::new(fold, self.fold_options()).map(|changes| Source::Changes(Box::new(changes)))
             }
         }
     }
 
-    fn fold(&self, spec: &PipelineSpec) -> Result<View, ViewError> {
+    /// A pipeline that is to begin where events stand that are no longer kept would tell changes of rows that nobody has.
+    fn check_whole_from(&self, name: &str, view: &View, from: &Position) -> Result<(), ViewError> {
+        let begins_within = |unkept: &Unkept| {
+            let first = from.get(&unkept.stream, unkept.partition);
+            first < unkept.upto.min(view.position().get(&unkept.stream, unkept.partition))
+        };
+        let is_within = Unkept::of(&view.query, &self.log).iter().any(begins_within);
+        match view.unkept_events(&self.log) {
+            events @ 1.. if is_within => Err(ViewError::Failed(format!(
+                "the changes of '{name}' cannot be told from the beginning: {events} events that went into its rows are no longer kept; \
+                 let the pipeline begin now (FROM NOW)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The fold of another store, in the place of one that is of no use.
+    fn fold_anew(&self, fold: View, spec: &PipelineSpec, seed: Option<Seed>) -> Result<View, ViewError> {
+        fold.folder.remove_when_dropped();
+        drop(fold);
+        self.fold(spec, seed)
+    }
+
+    fn fold(&self, spec: &PipelineSpec, seed: Option<Seed>) -> Result<View, ViewError> {
         let view = changes_of(spec)?;
         let compiled = compile_view(view, &self.log)?;
         // Its states are its own, whichever version of the view is asked.
@@ -324,6 +382,9 @@ impl Pipelines {
             ..compiled
         };
         let store = self.store(&spec.stream.name, compiled.fingerprint)?;
+        if let Some(seed) = seed {
+            seed.plant(&store)?;
+        }
         View::open(
             view,
             compiled,

@@ -129,16 +129,20 @@ impl Runner {
             let is_due = self.noted_at.elapsed() >= NOTE_EVERY;
             match self.waiting.is_empty() && !(is_due && self.is_ahead()) {
                 // Nothing came of what was taken since: whoever waits for it need not wait for the note.
-                true => self.shared.reached(&self.reached),
+                true => {
+                    self.shared.reached(&self.reached);
+                    self.keep_rows()?;
+                }
                 false => self.append().await?,
             }
             if took {
                 continue;
             }
             let note = async {
-                match self.is_ahead() {
-                    true => tokio::time::sleep_until(self.noted_at + NOTE_EVERY).await,
-                    false => std::future::pending().await,
+                match (self.is_ahead(), self.are_rows_ahead()) {
+                    (true, _) => tokio::time::sleep_until(self.noted_at + NOTE_EVERY).await,
+                    (false, true) => tokio::time::sleep(NOTE_EVERY).await,
+                    (false, false) => std::future::pending().await,
                 }
             };
             tokio::select! {
@@ -170,6 +174,7 @@ impl Runner {
         match self.shared.mode.load(Ordering::Acquire) {
             RUN => return Ok(()),
             FLUSH_AND_STOP if self.is_ahead() => self.append().await?,
+            FLUSH_AND_STOP => self.keep_rows()?,
             _ => {}
         }
         Err(Halt::Stopping)
@@ -441,12 +446,23 @@ impl Runner {
         self.noted = self.reached.position.clone();
         self.positions.remember(self.stream_id, &self.reached);
         self.shared.reached(&self.reached);
-        if let Source::Changes(changes) = &self.source {
+        self.keep_rows()
+    }
+
+    /// Writes the rows of a fold, where that is due.
+    fn keep_rows(&self) -> Result<(), Halt> {
+        match &self.source {
             // Everything that came of the rows is durable: they may be, too.
-            let kept = changes.keep_bounds(self.shared.mode.load(Ordering::Acquire) == FLUSH_AND_STOP);
-            kept.map_err(|error| Halt::Failed(error.to_string()))?;
+            Source::Changes(changes) if !self.is_ahead() => {
+                let kept = changes.keep_bounds(self.shared.mode.load(Ordering::Acquire) == FLUSH_AND_STOP);
+                kept.map_err(|error| Halt::Failed(error.to_string()))
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    fn are_rows_ahead(&self) -> bool {
+        matches!(&self.source, Source::Changes(changes) if changes.is_ahead())
     }
 
     /// Ends with its stream, also where that was deleted past it (by a Kafka client): another one of its name is none of its.
