@@ -109,6 +109,9 @@ pub enum StreamError {
         /// The high watermark.
         high_watermark: u64,
     },
+    /// What was made of the events is not written yet.
+    #[error("events stay until what was made of them is written: {0}")]
+    Needed(String),
     /// Nothing is taken until there is room on the disk.
     #[error("the disk is full and nothing is taken until there is room: {0}")]
     Full(String),

@@ -57,4 +57,5 @@ pub use read::stretch::{ReadAhead, Stretch, Taken};
 pub use read::watching::Watch;
 pub use streams::settings::*;
 pub use streams::transactions::Aborted;
+pub use tend::folded::Folded;
 pub use told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};

@@ -1,7 +1,7 @@
 //! The open log: the one type the rest of the program holds.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use headwater_host::Host;
 use headwater_records::{Batch, Position};
@@ -31,6 +31,7 @@ use crate::read::watching::Watch;
 use crate::shared::Shared;
 use crate::streams::transactions::Aborted;
 use crate::tend;
+use crate::tend::folded::Folded;
 use crate::threads::Threads;
 use crate::told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};
 use crate::wait::{block_on, may_wait};
@@ -66,6 +67,11 @@ impl EventLog {
     /// to, and removes files that nothing names any more. Blocks on the disk.
     pub fn tend(&self) -> Tended {
         tend::round(&self.shared)
+    }
+
+    /// From now on this is asked before events go: by retention, compaction or a deletion.
+    pub fn before_events_go(&self, folded: Weak<dyn Folded>) {
+        self.shared.folded.add(folded);
     }
 
     /// Watches partitions, named by stream id and number; those that do not exist never have news.

@@ -25,6 +25,7 @@ use crate::read::stretch::Stretches;
 use crate::read::taken_back::Lists;
 use crate::read::watching::Watchers;
 use crate::streams::{Partition, Stream};
+use crate::tend::folded::Asked;
 use crate::tend::tending::Tending;
 use crate::told::LogMetrics;
 use crate::wait::block_on;
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) lists: Lists,
     pub(crate) counters: Counters,
     pub(crate) tending: Tending,
+    /// Whose work has to be written before events go.
+    pub(crate) folded: Asked,
     /// Creating and dropping streams, one at a time.
     pub(crate) definitions: Mutex<()>,
     pub(crate) producer_ids: Mutex<ProducerIds>,

@@ -3,8 +3,10 @@
 mod making;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
-use headwater_eventlog::{EventLog, ReadError, StreamSettings};
+use headwater_eventlog::{EventLog, Folded, ReadError, StreamError, StreamSettings};
 use headwater_host::simulated::Simulation;
 use headwater_host::{Disk, Host};
 use making::{append, part, small, values, values_from};
@@ -154,4 +156,50 @@ fn a_reader_that_a_deletion_overtakes_is_told_where_the_stream_begins() {
     log.tend();
     let error = reader.join().unwrap();
     assert!(matches!(error, ReadError::OutOfRange { start: 15, .. }), "{error}");
+}
+
+/// Something that is made of the events, and can or cannot be written.
+struct Made {
+    can_be_written: AtomicBool,
+}
+
+impl Folded for Made {
+    fn write(&self, stream: &str, partition: u32, below: u64) -> Result<(), String> {
+        assert_eq!((stream, partition), ("s", 0));
+        assert!(below > 0);
+        match self.can_be_written.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err("the bucket is away".to_owned()),
+        }
+    }
+}
+
+#[test]
+fn events_stay_until_what_was_made_of_them_is_written() {
+    let machine = machine();
+    let log = open(machine.host());
+    let read = StreamSettings::of_pairs([("retention_ms", "1000"), ("segment_bytes", "4096")]).unwrap();
+    log.create_stream("s", 1, read).unwrap();
+    write(&machine, &log);
+    let log = settled(&machine, log);
+    let made = Arc::new(Made {
+        can_be_written: AtomicBool::new(false),
+    });
+    let asked: Weak<dyn Folded> = Arc::<Made>::downgrade(&made);
+    log.before_events_go(asked);
+    machine.clock.advance(60 * SECOND_US);
+    let start = || log.offsets("s", 0).unwrap().start;
+    log.tend();
+    assert_eq!(start(), 0);
+    let refused = log.delete_records("s", 0, 3);
+    assert!(matches!(refused, Err(StreamError::Needed(why)) if why == "the bucket is away"));
+    assert_eq!(start(), 0);
+
+    made.can_be_written.store(true, Ordering::Relaxed);
+    assert_eq!(log.delete_records("s", 0, 3).unwrap(), 3);
+    made.can_be_written.store(false, Ordering::Relaxed);
+    drop(made);
+    // Nobody is there any more who made anything of them.
+    log.tend();
+    assert_eq!(start(), 20);
 }

@@ -374,7 +374,7 @@ async fn changes_are_of_the_rows_that_the_view_has_whatever_is_still_kept() {
             // A new one cannot begin before what is kept, and begins now with the rows that there are.
             (
                 "CREATE STREAM late AS SELECT account, balance FROM CHANGES OF balances",
-                "~the changes of 'balances' cannot be told from the beginning: 3 events that went into its rows are no longer kept",
+                "~the beginning of CHANGES OF 'balances', where 3 events that went into its rows are no longer kept, has no place in a pipeline",
             ),
             (
                 "CREATE STREAM late FROM NOW AS SELECT account, _change AS what, _before['balance'] AS was, balance AS is_now FROM CHANGES OF balances",

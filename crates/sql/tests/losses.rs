@@ -146,3 +146,25 @@ async fn a_view_that_stands_still_says_so_before_and_after_a_restart() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_go_once_what_was_made_of_them_is_written() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = opened(folder.path());
+    assert_eq!(scratch.run(&CLICKS.replace("10 ms", "1 hour"), &[]).await, "INSERT 0 3");
+    let all = [
+        ("SELECT page, s, k FROM sums ORDER BY page", "a|3|2\nb|3|1"),
+        ("SELECT count(*) FROM archive", "3"),
+        ("SELECT note, k FROM notes ORDER BY note", "x|2\ny|1"),
+    ];
+    check(&mut scratch, &all).await;
+    forget(&scratch, "c", 3).await;
+    // Nobody closes the views: what is not written now never is.
+    let log = scratch.log.clone();
+    drop(scratch);
+    log.close();
+    drop(log);
+    let mut scratch = opened(folder.path());
+    check(&mut scratch, &all).await;
+    scratch.close();
+}

@@ -33,6 +33,7 @@ use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::streams::Stream;
 use crate::streams::transactions::Turn;
 use crate::tend;
+use crate::tend::folded::Asked;
 use crate::tend::tending::Tending;
 use crate::threads::Threads;
 
@@ -103,6 +104,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         lists: Lists::default(),
         counters: Counters::default(),
         tending: Tending::default(),
+        folded: Asked::default(),
         definitions: Mutex::new(()),
         producer_ids: Mutex::new(ProducerIds {
             next: image.next_producer_id,

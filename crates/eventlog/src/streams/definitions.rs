@@ -165,6 +165,8 @@ impl Shared {
         if before <= reader.partition.start().offset {
             return Ok(());
         }
+        let written = self.folded.write(reader.stream, reader.partition.number, before);
+        written.map_err(StreamError::Needed)?;
         let appended_at_us = match reader.appended_before(before) {
             Ok(appended_at_us) => appended_at_us.unwrap_or(i64::MIN),
             // Somebody deleted more meanwhile, or the index is damaged: then every moment up to now counts as expired.

@@ -5,6 +5,7 @@
 
 pub(crate) mod compaction;
 pub(crate) mod expire;
+pub(crate) mod folded;
 pub(crate) mod tending;
 
 use std::sync::Arc;

@@ -75,6 +75,9 @@ pub(super) fn settle(
         }
         None => None,
     };
+    if earlier.is_none() {
+        inner.views.check_begin(&spec, begins.as_deref())?;
+    }
     if let Some(pipeline) = &mut definition.pipeline {
         pipeline.begins = begins;
     }

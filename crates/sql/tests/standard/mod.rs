@@ -132,8 +132,8 @@ async fn lists_that_stand_side_by_side_are_asked_each_by_itself() {
         &mut scratch,
         &[
             (
-                "CREATE MATERIALIZED VIEW some STORED AS memory AS SELECT account, kind FROM transactions WHERE kind IN ('deposit', 'withdrawal') AND kind NOT IN ('fee', NULL)",
-                "",
+                "CREATE MATERIALIZED VIEW some STORED AS memory AS SELECT account, count(*) AS n FROM transactions WHERE kind IN ('deposit', 'withdrawal') AND kind NOT IN ('fee', NULL) GROUP BY account",
+                "CREATE MATERIALIZED VIEW",
             ),
             ("SELECT count(*) FROM some", "0"),
         ],

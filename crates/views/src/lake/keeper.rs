@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::merge::Merge;
 use super::pending::Pending;
 use super::table::{LakeTable, Standing};
-use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
+use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_COMMIT_WAIT, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
 use crate::rows::flush::Note;
 use crate::{View, ViewError};
 
@@ -62,6 +62,12 @@ struct Wishes {
     rows_since: Option<Instant>,
     /// Commit at once.
     now: bool,
+    /// How many times somebody wanted to wait for a commit,
+    asked: u64,
+    /// how many of them the commit under way answers,
+    taken: u64,
+    /// and how many were answered.
+    answered: u64,
     /// Commit what waits, and end.
     close: bool,
     /// End.
@@ -141,6 +147,28 @@ impl Lake {
         self.shared.changed.notify_all();
     }
 
+    /// Commits what waits; the error says why that cannot be now.
+    pub(crate) fn commit(&self) -> Result<(), String> {
+        let mut wishes = self.shared.wishes.lock();
+        wishes.asked += 1;
+        wishes.now = true;
+        let asked = wishes.asked;
+        self.shared.changed.notify_all();
+        let until = Instant::now() + LAKE_COMMIT_WAIT;
+        while wishes.answered < asked {
+            if wishes.stop || wishes.close {
+                return Err("the program stops".to_owned());
+            }
+            if let Some(why) = self.held_up() {
+                return Err(why);
+            }
+            if self.shared.changed.wait_until(&mut wishes, until).timed_out() {
+                return Err("its table is still being written".to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Commits what waits, where it can, and ends.
     pub(crate) fn close(&self) {
         self.shared.wishes.lock().close = true;
@@ -202,6 +230,8 @@ impl Keeping {
                 Ok(()) => {
                     failed = None;
                     *self.shared.held_up.lock() = None;
+                    let mut wishes = self.shared.wishes.lock();
+                    wishes.answered = wishes.taken;
                 }
                 // It stopped meanwhile, or another took its place: nothing is to be tried again, and nothing is wrong with its table.
                 Err(_) if view.check_runs().is_err() => {}
@@ -224,6 +254,7 @@ impl Keeping {
                 }
             }
             self.shared.wishes.lock().room.iter().for_each(|room| room.notify_one());
+            self.shared.changed.notify_all();
             if cause == Cause::Close {
                 return;
             }
@@ -250,6 +281,7 @@ impl Keeping {
                 Some(due) if due <= Instant::now() => {
                     wishes.now = false;
                     wishes.rows_since = None;
+                    wishes.taken = wishes.asked;
                     return Some(Cause::Due);
                 }
                 Some(due) => {

@@ -89,6 +89,17 @@ impl Pipelines {
         })
     }
 
+    /// Whether a new pipeline can begin where its definition says.
+    pub(crate) fn check_begin(&self, spec: &PipelineSpec, begins: Option<&str>) -> Result<(), ViewError> {
+        match &self.compile(spec)?.source {
+            Reads::Changes(name) => match (self.views)(name) {
+                Some(view) => self.check_whole_from(name, &view, &position(begins)?),
+                None => Ok(()),
+            },
+            Reads::Stream(_) => Ok(()),
+        }
+    }
+
     /// Runs a pipeline from where it has come to; a source that it has not read yet, from where its definition says. One of its name that runs is
     /// stopped before.
     pub(crate) fn start(&self, spec: PipelineSpec) -> Result<(), ViewError> {
@@ -358,10 +369,12 @@ impl Pipelines {
         };
         let is_within = Unkept::of(&view.query, &self.log).iter().any(begins_within);
         match view.unkept_events(&self.log) {
-            events @ 1.. if is_within => Err(ViewError::Failed(format!(
-                "the changes of '{name}' cannot be told from the beginning: {events} events that went into its rows are no longer kept; \
-                 let the pipeline begin now (FROM NOW)"
-            ))),
+            events @ 1.. if is_within => Err(refused(
+                format!(
+                    "the beginning of CHANGES OF '{name}', where {events} events that went into its rows are no longer kept,"
+                ),
+                "let it begin now: CREATE STREAM … FROM NOW AS …",
+            )),
             _ => Ok(()),
         }
     }
@@ -449,12 +462,13 @@ fn run(runtime: &tokio::runtime::Runtime, runner: Runner) {
 
 /// Where the definition lets a pipeline begin.
 fn begins(spec: &PipelineSpec) -> Result<Position, ViewError> {
-    let begins = spec
-        .stream
-        .pipeline
-        .as_ref()
-        .and_then(|pipeline| pipeline.begins.as_deref());
-    let position = begins.map(|text| {
+    let pipeline = spec.stream.pipeline.as_ref();
+    position(pipeline.and_then(|pipeline| pipeline.begins.as_deref()))
+}
+
+/// A position as a definition has it; without one, the beginning.
+fn position(text: Option<&str>) -> Result<Position, ViewError> {
+    let position = text.map(|text| {
         text.parse()
             .map_err(|error: PositionError| ViewError::Failed(error.to_string()))
     });

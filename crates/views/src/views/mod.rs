@@ -1,15 +1,16 @@
 //! All running views: who folds what, and which version of a view is asked.
 
 mod starting;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use headwater_catalog::{Catalog, Definition, Shape};
-use headwater_eventlog::EventLog;
+use headwater_eventlog::{EventLog, Folded};
 use headwater_records::Position;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -143,6 +144,8 @@ impl Views {
     /// of this one are built.
     pub fn begin(&self, spec: ViewSpec, before: Option<ViewSpec>) -> Result<Arc<View>, ViewError> {
         let _starting = self.inner.starting.lock();
+        let inner: Weak<dyn Folded> = Arc::<Inner>::downgrade(&self.inner);
+        self.inner.opening.log.before_events_go(inner);
         self.inner.start_version(&spec, before.as_ref())
     }
 
@@ -369,6 +372,11 @@ impl Views {
     /// Only compiles a pipeline: the error that [`Views::start_pipeline`] would give, and what comes of its query.
     pub fn check_pipeline(&self, spec: &PipelineSpec) -> Result<PipelineColumns, ViewError> {
         self.inner.pipelines.check(spec)
+    }
+
+    /// Whether a new pipeline can begin where its definition says: what the changes of a view are told of has to be known there.
+    pub fn check_begin(&self, spec: &PipelineSpec, begins: Option<&str>) -> Result<(), ViewError> {
+        self.inner.pipelines.check_begin(spec, begins)
     }
 
     /// Runs a pipeline from where it has come to. One of its name that runs is stopped before. Blocks for as long as that takes.

@@ -45,6 +45,8 @@ pub(crate) fn compact(reader: &PartitionReader<'_>, settings: &StreamSettings) -
             tombstone_ms: settings.tombstone_ms(),
             whole_from: reader.partition.tail.lock().end,
         };
+        let folded = reader.shared.folded.write(reader.stream, partition.number, noted.to);
+        folded.map_err(PassError::Failed)?;
         written += write_anew(reader, settings, &segments, &rules, &noted)?;
     }
 }
