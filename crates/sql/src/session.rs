@@ -19,8 +19,8 @@ use crate::cheap_first::CheapFirst;
 use crate::exact::{
     AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
     ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, IntervalsByLength, IntervalsMultiplied,
-    MomentTypes, RoomForWhole, RoundedDivision, checked_functions, date_bin, date_trunc, exact_average,
-    exact_regression, exact_spreads, exact_sum, timezone,
+    MomentTypes, OrderAboveOuterJoins, RoomForWhole, RoundedDivision, checked_functions, date_bin, date_trunc,
+    exact_average, exact_regression, exact_spreads, exact_sum, timezone,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts};
@@ -91,6 +91,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             *rule = Arc::clone(ours);
         }
     }
+    optimizer.push(Arc::new(OrderAboveOuterJoins));
     let mut running = names_apart::rules();
     running.push(Arc::new(CheapFirst));
     let mut state = SessionStateBuilder::new()

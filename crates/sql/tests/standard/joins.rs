@@ -20,6 +20,47 @@ async fn tables(scratch: &mut Scratch) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_sorted_by_what_an_outer_join_makes_null() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM x (id INTEGER, g TEXT)", "CREATE STREAM"),
+            ("CREATE STREAM y (id INTEGER, g TEXT, n INTEGER)", "CREATE STREAM"),
+            ("INSERT INTO x VALUES (1, 'x'), (2, 'x'), (3, 'x')", "INSERT 0 3"),
+            ("INSERT INTO y VALUES (1, 'x', NULL), (2, 'x', 5)", "INSERT 0 2"),
+            (
+                "SELECT x.id, y.g FROM x LEFT JOIN y ON y.id = x.id AND y.g = 'x' ORDER BY y.g DESC, x.id LIMIT 1",
+                "3|NULL",
+            ),
+            (
+                "SELECT x.id, v.g FROM x LEFT JOIN (SELECT * FROM y WHERE g = 'x') v ON v.id = x.id ORDER BY v.g NULLS FIRST, x.id LIMIT 2",
+                "3|NULL\n1|x",
+            ),
+            (
+                "SELECT x.id, row_number() OVER (ORDER BY v.g DESC, x.id) AS r, rank() OVER (ORDER BY v.g) FROM x LEFT JOIN (SELECT * FROM y WHERE g = 'x') v ON v.id = x.id ORDER BY r",
+                "3|1|3\n1|2|1\n2|3|1",
+            ),
+            (
+                "SELECT x.id, y.g FROM y RIGHT JOIN x ON y.id = x.id AND y.g = 'x' ORDER BY y.g DESC, x.id LIMIT 1",
+                "3|NULL",
+            ),
+            (
+                "SELECT DISTINCT ON (v.g) v.g, x.id FROM x LEFT JOIN (SELECT * FROM y WHERE g = 'x') v ON v.id = x.id ORDER BY v.g DESC, x.id DESC",
+                "NULL|3\nx|2",
+            ),
+            (
+                "SELECT id, count(*) FROM x LEFT JOIN y USING (id) GROUP BY id ORDER BY id DESC LIMIT 1",
+                "3|1",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_column_that_joins_is_one() {
     let folder = folder();
     let mut scratch = bank(&folder).await;

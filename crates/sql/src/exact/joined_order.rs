@@ -1,0 +1,126 @@
+//! Rows are sorted by a column of an outer join's other side also where a condition below the join makes that column one value: the join makes it NULL, too.
+//!
+//! The query engine takes what is one value below the join for one value above it, and leaves it out of the sort. So it is given as the result of a
+//! function of which it knows nothing.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{JoinType, Result, plan_err};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    SortExpr, Volatility,
+};
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+const NAME: &str = "as_it_is";
+
+static AS_IT_IS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    Arc::new(ScalarUDF::from(AsItIs {
+        signature: Signature::any(1, Volatility::Volatile),
+    }))
+});
+
+/// Puts that function into the keys of sorts above outer joins; runs behind the engine's own rules.
+#[derive(Debug)]
+pub(crate) struct OrderAboveOuterJoins;
+
+impl OptimizerRule for OrderAboveOuterJoins {
+    fn name(&self) -> &str {
+        "order_above_outer_joins"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Sort(mut sort) if is_above_outer_join(&sort.input)? => {
+                let hidden = hide(&mut sort.expr);
+                Ok(Transformed::new_transformed(LogicalPlan::Sort(sort), hidden))
+            }
+            LogicalPlan::Window(window) if is_above_outer_join(&window.input)? => {
+                LogicalPlan::Window(window).map_expressions(|expr| expr.transform_up(|part| Ok(in_window(part))))
+            }
+            plan => Ok(Transformed::no(plan)),
+        }
+    }
+}
+
+fn is_above_outer_join(input: &LogicalPlan) -> Result<bool> {
+    input.exists(|node| match node {
+        LogicalPlan::Join(join) => Ok(matches!(
+            join.join_type,
+            JoinType::Left | JoinType::Right | JoinType::Full
+        )),
+        _ => Ok(false),
+    })
+}
+
+fn in_window(expr: Expr) -> Transformed<Expr> {
+    match expr {
+        Expr::WindowFunction(mut function) => {
+            let WindowFunction { params, .. } = function.as_mut();
+            let hidden = hide(&mut params.order_by);
+            Transformed::new_transformed(Expr::WindowFunction(function), hidden)
+        }
+        expr => Transformed::no(expr),
+    }
+}
+
+/// Whether there was a column among the keys.
+fn hide(keys: &mut [SortExpr]) -> bool {
+    let mut is_hidden = false;
+    for key in keys {
+        if matches!(key.expr, Expr::Column(_)) {
+            key.expr = AS_IT_IS.call(vec![std::mem::take(&mut key.expr)]);
+            is_hidden = true;
+        }
+    }
+    is_hidden
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AsItIs {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AsItIs {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    /// What it stands for keeps its name.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(names.join(", "))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [data_type] => Ok(data_type.clone()),
+            _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
+        }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        match args.arg_fields {
+            [field] => Ok(Arc::clone(field)),
+            fields => plan_err!("{NAME} takes one argument, not {}", fields.len()),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match args.args.into_iter().next() {
+            Some(value) => Ok(value),
+            None => plan_err!("{NAME} takes one argument"),
+        }
+    }
+}
