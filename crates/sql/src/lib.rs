@@ -18,6 +18,7 @@ mod fault;
 mod graph;
 mod grouping_sets;
 mod inner;
+mod itself;
 pub mod later;
 mod lengthening;
 pub mod limits;

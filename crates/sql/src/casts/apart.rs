@@ -57,9 +57,8 @@ fn in_select(select: &mut Select, order_by: &mut Option<OrderBy>) {
     let (from, selection) = (std::mem::take(&mut select.from), select.selection.take());
     let several = in_several_forms(select, order_by);
     if !several.is_empty() {
-        let mut naming = Naming { several, depth: 0 };
-        let _ = select.visit(&mut naming);
-        let _ = order_by.visit(&mut naming);
+        outermost::each_inner_first(select, |expr| name(expr, &several));
+        outermost::each_inner_first(order_by, |expr| name(expr, &several));
     }
     (select.from, select.selection) = (from, selection);
 }
@@ -162,36 +161,15 @@ fn is_named(function: &Function) -> bool {
     name.is_some_and(|name| name.value == NAME)
 }
 
-/// Puts the casts of such values into the function.
-struct Naming {
-    several: BTreeSet<String>,
-    depth: usize,
-}
-
-impl VisitorMut for Naming {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Cast {
-                expr: inner, data_type, ..
-            } = expr
-            && self.several.contains(&bare(inner))
-        {
-            let to = text(&data_type.to_string().to_uppercase());
-            *expr = call(NAME, vec![expr.clone(), to]);
-        }
-        ControlFlow::Continue(())
+/// Puts a cast of such a value into the function.
+fn name(expr: &mut Expr, several: &BTreeSet<String>) {
+    if let Expr::Cast {
+        expr: inner, data_type, ..
+    } = expr
+        && several.contains(&bare(inner))
+    {
+        let to = text(&data_type.to_string().to_uppercase());
+        *expr = call(NAME, vec![expr.clone(), to]);
     }
 }
 

@@ -5,23 +5,15 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{JoinType, Result, plan_err};
+use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    SortExpr, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, SortExpr, Volatility};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-const NAME: &str = "as_it_is";
+use crate::itself::itself;
 
-static AS_IT_IS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    Arc::new(ScalarUDF::from(AsItIs {
-        signature: Signature::any(1, Volatility::Volatile),
-    }))
-});
+static AS_IT_IS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| itself("as_it_is", Volatility::Volatile, false));
 
 /// Puts that function into the keys of sorts above outer joins; runs behind the engine's own rules.
 #[derive(Debug)]
@@ -81,46 +73,4 @@ fn hide(keys: &mut [SortExpr]) -> bool {
         }
     }
     is_hidden
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AsItIs {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for AsItIs {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    /// What it stands for keeps its name.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
-        Ok(names.join(", "))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [data_type] => Ok(data_type.clone()),
-            _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        match args.arg_fields {
-            [field] => Ok(Arc::clone(field)),
-            fields => plan_err!("{NAME} takes one argument, not {}", fields.len()),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.into_iter().next() {
-            Some(value) => Ok(value),
-            None => plan_err!("{NAME} takes one argument"),
-        }
-    }
 }

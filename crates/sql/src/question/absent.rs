@@ -5,19 +5,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, Volatility};
 
-static OR_NULL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    Arc::new(ScalarUDF::from(OrNull {
-        signature: Signature::any(1, Volatility::Immutable),
-    }))
-});
+use crate::itself::itself;
+
+static OR_NULL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| itself("or_null", Volatility::Immutable, true));
 
 /// The plan, told that its scalar subqueries may find nothing.
 pub(super) fn may_be(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -55,44 +49,4 @@ fn may_be_never_null(subquery: &LogicalPlan) -> Result<bool> {
         _ => Ok(false),
     };
     Ok(is_never_null || subquery.exists(works_out)?)
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct OrNull {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for OrNull {
-    fn name(&self) -> &str {
-        "or_null"
-    }
-
-    /// What it stands for keeps its name.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
-        Ok(names.join(", "))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [data_type] => Ok(data_type.clone()),
-            _ => plan_err!("or_null takes one argument, not {}", types.len()),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        Ok(Field::new(self.name(), self.return_type(&types)?, true).into())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.into_iter().next() {
-            Some(value) => Ok(value),
-            None => plan_err!("or_null takes one argument"),
-        }
-    }
 }
