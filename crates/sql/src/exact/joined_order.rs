@@ -3,17 +3,13 @@
 //! The query engine takes what is one value below the join for one value above it, and leaves it out of the sort. So it is given as the result of a
 //! function of which it knows nothing.
 
-use std::sync::{Arc, LazyLock};
-
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, SortExpr, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::itself::itself;
-
-static AS_IT_IS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| itself("as_it_is", Volatility::Volatile, false));
+use crate::itself::hidden;
 
 /// Puts that function into the keys of sorts above outer joins; runs behind the engine's own rules.
 #[derive(Debug)]
@@ -68,7 +64,7 @@ fn hide(keys: &mut [SortExpr]) -> bool {
     let mut is_hidden = false;
     for key in keys {
         if matches!(key.expr, Expr::Column(_)) {
-            key.expr = AS_IT_IS.call(vec![std::mem::take(&mut key.expr)]);
+            key.expr = hidden(std::mem::take(&mut key.expr));
             is_hidden = true;
         }
     }

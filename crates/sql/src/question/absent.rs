@@ -3,15 +3,11 @@
 //! The query engine takes the column's word for the subquery's, and would decide `(SELECT entries FROM … WHERE …) IS NULL` without looking. So such a
 //! subquery becomes the argument of a function that gives back what it gets, and says that it may be NULL.
 
-use std::sync::{Arc, LazyLock};
-
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use crate::itself::itself;
-
-static OR_NULL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| itself("or_null", Volatility::Immutable, true));
+use crate::itself::or_null;
 
 /// The plan, told that its scalar subqueries may find nothing.
 pub(super) fn may_be(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -27,9 +23,7 @@ pub(super) fn may_be(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn tell(expr: Expr) -> Result<Transformed<Expr>> {
     match &expr {
-        Expr::ScalarSubquery(subquery) if may_be_never_null(&subquery.subquery)? => {
-            Ok(Transformed::yes(OR_NULL.call(vec![expr])))
-        }
+        Expr::ScalarSubquery(subquery) if may_be_never_null(&subquery.subquery)? => Ok(Transformed::yes(or_null(expr))),
         _ => Ok(Transformed::no(expr)),
     }
 }
