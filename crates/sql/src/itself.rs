@@ -28,6 +28,11 @@ pub(crate) fn hidden(expr: Expr) -> Expr {
     HIDDEN.call(vec![expr, SOMETHING.call(Vec::new())])
 }
 
+/// Whether nothing is known of an expression because of [`hidden`].
+pub(crate) fn is_hidden(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(function) if Arc::ptr_eq(&function.func, &HIDDEN))
+}
+
 /// Gives back its first argument.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Itself {

@@ -9,7 +9,7 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::itself::hidden;
+use crate::itself::{hidden, is_hidden};
 
 /// Puts that function into the keys of sorts above outer joins; runs behind the engine's own rules.
 #[derive(Debug)]
@@ -59,14 +59,14 @@ fn in_window(expr: Expr) -> Transformed<Expr> {
     }
 }
 
-/// Whether there was a column among the keys.
+/// Whether there was one to hide among the keys.
 fn hide(keys: &mut [SortExpr]) -> bool {
-    let mut is_hidden = false;
+    let mut is_changed = false;
     for key in keys {
-        if matches!(key.expr, Expr::Column(_)) {
+        if !is_hidden(&key.expr) && !key.expr.column_refs().is_empty() {
             key.expr = hidden(std::mem::take(&mut key.expr));
-            is_hidden = true;
+            is_changed = true;
         }
     }
-    is_hidden
+    is_changed
 }

@@ -51,6 +51,10 @@ async fn rows_are_sorted_by_what_an_outer_join_makes_null() {
                 "NULL|3\nx|2",
             ),
             (
+                "SELECT x.id, v.g FROM x LEFT JOIN (SELECT * FROM y WHERE g = 'x') v ON v.id = x.id ORDER BY v.g || 'z' DESC, x.id DESC LIMIT 2",
+                "3|NULL\n2|x",
+            ),
+            (
                 "SELECT id, count(*) FROM x LEFT JOIN y USING (id) GROUP BY id ORDER BY id DESC LIMIT 1",
                 "3|1",
             ),
