@@ -6,6 +6,7 @@
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -31,7 +32,13 @@ impl OptimizerRule for OrderAboveOuterJoins {
                 Ok(Transformed::new_transformed(LogicalPlan::Sort(sort), hidden))
             }
             LogicalPlan::Window(window) if is_above_outer_join(&window.input)? => {
-                LogicalPlan::Window(window).map_expressions(|expr| expr.transform_up(|part| Ok(in_window(part))))
+                let plan = LogicalPlan::Window(window);
+                let names = NamePreserver::new(&plan);
+                plan.map_expressions(|expr| {
+                    let name = names.save(&expr);
+                    let hidden = expr.transform_up(|part| Ok(in_window(part)))?;
+                    Ok(hidden.update_data(|expr| name.restore(expr)))
+                })
             }
             plan => Ok(Transformed::no(plan)),
         }
