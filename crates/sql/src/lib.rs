@@ -5,6 +5,7 @@
 //! - A question is answered at one position of each view it reads; questions never write.
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
+mod all_polled;
 mod altering;
 mod asker;
 mod calls;

@@ -15,6 +15,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
+use crate::all_polled::AllPolled;
 use crate::grouping_sets::GroupingSets;
 use crate::sieve::Sieves;
 
@@ -29,7 +30,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let one = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
         match rule.name() {
             name if name == written.name() => Arc::new(NamesApart(rule)),
-            name if name == running.name() => Arc::new(Sieves(Arc::new(NamesApart(rule)))),
+            name if name == running.name() => Arc::new(AllPolled(Arc::new(Sieves(Arc::new(NamesApart(rule)))))),
             _ => rule,
         }
     };

@@ -458,3 +458,50 @@ async fn an_archive_is_rewound_by_business_time_without_its_streams_events() {
     .await;
     scratch.close();
 }
+
+/// Each way of asking whether a row's value is among others' is answered, however few rows fall into one partition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_is_looked_for_among_the_rows_of_a_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = opened(folder.path());
+    let defined = "CREATE STREAM a (k INTEGER, t TEXT) WITH (partitions = 2);
+         CREATE STREAM c0 (n INTEGER, t TEXT) WITH (partitions = 2);
+         CREATE MATERIALIZED VIEW c STORED AS columnar AS SELECT n, t FROM c0;
+         CREATE MATERIALIZED VIEW d STORED AS document AS SELECT n, t, count(*) AS times FROM c0 GROUP BY n, t";
+    assert_eq!(scratch.run(defined, &[]).await, "CREATE MATERIALIZED VIEW");
+    for round in 0..6 {
+        let value = |number: i32, of: i32, as_written: fn(i32) -> String| match number % of {
+            0 => "NULL".to_owned(),
+            number => as_written(number),
+        };
+        let number = |number: i32| number.to_string();
+        let text = |number: i32| format!("'t{number}'");
+        let rows = |count: i32| {
+            let row = |at: i32| {
+                let (first, second) = ((at * 7 + round * 3) % 5, (at * 5 + round) % 4);
+                format!("({}, {})", value(first, 5, number), value(second, 4, text))
+            };
+            (0..count).map(row).collect::<Vec<String>>().join(", ")
+        };
+        for (stream, count) in [("a", 1 + round % 3), ("c0", 12)] {
+            let inserted = scratch
+                .run(&format!("INSERT INTO {stream} VALUES {}", rows(count)), &[])
+                .await;
+            assert_eq!(inserted, format!("INSERT 0 {count}"));
+        }
+        for asked in ["a.t NOT IN", "a.t IN"] {
+            let question = |view: &str| {
+                format!(
+                    "SELECT a.k, a.t, {asked} (SELECT v.t FROM {view} v WHERE v.n = a.k) AS found FROM a ORDER BY k, t, found"
+                )
+            };
+            let expected = scratch.run(&question("d"), &[]).await;
+            assert_eq!(
+                scratch.run(&question("c"), &[]).await,
+                expected,
+                "{asked}, round {round}"
+            );
+        }
+    }
+    scratch.close();
+}
