@@ -295,14 +295,17 @@ func idempotent() {
 	topic("once", 1, nil)
 	producer := client(kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
 	sent := numbers("i", 3_000)
-	failed := make(chan error, len(sent))
-	for number, record := range records("once", sent) {
+	all := records("once", sent)
+	// It has its producer id before the broker is ended: this client takes a connection that ends before its first answer for a missing login.
+	must(producer.ProduceSync(background, all[0]).FirstErr())
+	failed := make(chan error, len(sent)-1)
+	for number, record := range all[1:] {
 		producer.Produce(background, record, func(_ *kgo.Record, err error) { failed <- err })
 		if number == 1_000 || number == 2_000 {
 			ended("kill")
 		}
 	}
-	for range sent {
+	for range all[1:] {
 		must(<-failed)
 	}
 	producer.Close()
