@@ -344,17 +344,21 @@ impl Pipelines {
                         Some(view) => Seed::written(view, from)?,
                         None => None,
                     };
-                    let Some(seed) = seed else {
-                        return Err(ViewError::Failed(format!(
+                    let unknown = |lacking: &str| {
+                        ViewError::Failed(format!(
                             "the changes of '{name}' cannot be told: its rows are not known as they were at {from}, as {lacking} is no longer kept; \
                              a new pipeline goes on from the rows that the view has"
-                        )));
+                        ))
                     };
-                    if is_new {
-                        // What the view folded meanwhile was before it begins.
-                        from.advance_all(&seed.position);
-                    }
+                    let seed = seed.ok_or_else(|| unknown(&lacking))?;
+                    let position = seed.position.clone();
                     fold = self.fold_anew(fold, spec, Some(seed))?;
+                    match seed::lacking(&fold, &self.log, from) {
+                        // What the view folded meanwhile was before it begins.
+                        _ if is_new => from.advance_all(&position),
+                        Some(lacking) => return Err(unknown(&lacking)),
+                        None => {}
+                    }
                 }
                 Changes::new(fold, self.fold_options()).map(|changes| Source::Changes(Box::new(changes)))
             }
