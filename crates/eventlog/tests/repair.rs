@@ -7,7 +7,7 @@ mod making;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use damaged::{DIR, SIDE, check, cut, expected, file, filled, mend, read, remove, spoil, verified};
+use damaged::{DIR, SIDE, check, cut, expected, file, filled, left_open, mend, read, remove, spoil, verified};
 use headwater_eventlog::{Damage, EventLog, Part, StoredBatch, StreamSettings, repair, verify};
 use headwater_host::simulated::Simulation;
 use headwater_host::{Disk, Host, OpenMode};
@@ -46,7 +46,7 @@ fn index() {
     ];
     let spoiled = |machine: &Simulation| spoil(machine, &index(machine), 60);
     let lost_facts = |damage: &dyn Fn(&Simulation), words: &[&str]| {
-        let machine = filled(1, true);
+        let machine = filled(1);
         damage(&machine);
         let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
         let said = said.join("\n");
@@ -318,7 +318,7 @@ fn a_folder_in_the_place_of_a_file_is_moved_aside() {
 
 #[test]
 fn what_is_whole_is_not_touched_and_what_is_strange_is_named() {
-    let machine = filled(1, true);
+    let machine = filled(1);
     let strange = file(&machine, 0, 0, "batches").with_file_name("notes.txt");
     let file = machine.disk.open(&strange, OpenMode::CreateNew).unwrap();
     file.write_all_at(b"x", 0).unwrap();
@@ -329,7 +329,7 @@ fn what_is_whole_is_not_touched_and_what_is_strange_is_named() {
     assert_eq!(mend(&machine), Vec::<PathBuf>::new());
     assert_eq!(machine.disk.operations(), before);
     // Of a log that was not closed, the journal's batches count too.
-    let found = verified(&filled(2, false));
+    let found = verified(&left_open(2));
     assert_eq!(found.damage, []);
     assert_eq!((found.streams[0].events, found.streams[0].batches), (9, 10));
     assert!(found.journal_batches > 0);
@@ -338,7 +338,7 @@ fn what_is_whole_is_not_touched_and_what_is_strange_is_named() {
 #[test]
 fn a_repair_that_is_broken_off_is_begun_again() {
     for operation in 1..60 {
-        let machine = filled(3, true);
+        let machine = filled(3);
         spoil(&machine, &file(&machine, 0, 1, "batches"), 1_600);
         spoil(&machine, &file(&machine, 0, 1, "index"), 150);
         let last = machine.disk.operations();

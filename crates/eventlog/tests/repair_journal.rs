@@ -7,8 +7,8 @@ mod making;
 
 use std::path::Path;
 
-use damaged::{DIR, SIDE, check, cut, expected, filled, filled_with, find, mend, read, remove, spoil, value, verified};
-use headwater_eventlog::{EventLog, LogOptions};
+use damaged::{DIR, SIDE, check, cut, expected, filled, find, left_open, mend, read, remove, spoil, value, verified};
+use headwater_eventlog::EventLog;
 use headwater_host::simulated::Simulation;
 use headwater_host::{Disk, OpenMode};
 use making::{append, part, small};
@@ -42,7 +42,7 @@ fn a_journal_file_that_was_emptied() {
     };
     check(3, zeros, &["journal/0: it is all zeros"], &[]);
     // What it alone held is not given out again in silence.
-    let machine = filled(4, false);
+    let machine = left_open(4);
     machine.disk.cut_power();
     machine.disk.restart();
     zeros(&machine);
@@ -53,7 +53,7 @@ fn a_journal_file_that_was_emptied() {
 
 #[test]
 fn the_last_journal_file_made_is_missed() {
-    let machine = filled(1, true);
+    let machine = filled(1);
     let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
     let last = Path::new(DIR).join("journal/1");
     for number in 0.. {
@@ -124,7 +124,7 @@ fn a_file_that_is_none_of_the_journals() {
     };
     check(3, copied, &words, &[]);
     // It is what the log says of itself, and nothing else is missing.
-    let machine = filled(4, true);
+    let machine = filled(4);
     copied(&machine);
     let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
     assert_eq!(said.len(), 1, "{said:?}");
@@ -136,7 +136,7 @@ fn a_file_that_is_none_of_the_journals() {
     assert!(refused.contains("journal/7: it has the name"), "{refused}");
     // Other names are nobody's business.
     for name in ["07", "+7", "7.bak", "notes"] {
-        let machine = filled(5, true);
+        let machine = filled(5);
         put(&machine, name, b"a list of things to do");
         assert_eq!(verified(&machine).damage, [], "{name}");
     }
@@ -145,12 +145,7 @@ fn a_file_that_is_none_of_the_journals() {
 #[test]
 fn journal() {
     for header in [true, false] {
-        // One file takes it all, so that no checkpoint covers any of it.
-        let options = LogOptions {
-            journal_bytes: 1024 * 1024,
-            ..small()
-        };
-        let machine = filled_with(1, false, options);
+        let machine = left_open(1);
         let journal = Path::new(DIR).join("journal/0");
         let place = find(&machine, &journal, value(4).as_bytes());
         let place = if header { place / 4096 * 4096 + 8 } else { place };

@@ -13,11 +13,22 @@ pub const DIR: &str = "/data/log";
 pub const SIDE: &str = "/data/side";
 
 /// What is in the log of every test: four partitions' worth of segments, two principals, a transaction that was taken back.
-pub fn filled(seed: u64, close: bool) -> Simulation {
-    filled_with(seed, close, small())
+pub fn filled(seed: u64) -> Simulation {
+    let (machine, log) = filled_with(seed, small());
+    log.close();
+    machine
 }
 
-pub fn filled_with(seed: u64, close: bool, options: LogOptions) -> Simulation {
+/// The same of a log that was not closed. One file of its journal takes it all, so that no checkpoint covers any of it.
+pub fn left_open(seed: u64) -> Simulation {
+    let options = LogOptions {
+        journal_bytes: 1024 * 1024,
+        ..small()
+    };
+    filled_with(seed, options).0
+}
+
+fn filled_with(seed: u64, options: LogOptions) -> (Simulation, EventLog) {
     let machine = Simulation::new(seed);
     machine.clock.set(1_000_000);
     let (log, _) = EventLog::open(machine.host(), Path::new(DIR), options).unwrap();
@@ -49,10 +60,7 @@ pub fn filled_with(seed: u64, close: bool, options: LogOptions) -> Simulation {
         };
         log.append_blocking(append(vec![part])).unwrap();
     }
-    if close {
-        log.close();
-    }
-    machine
+    (machine, log)
 }
 
 pub fn value(number: usize) -> String {
@@ -115,7 +123,7 @@ pub fn expected(lost: &[u64]) -> Vec<Option<String>> {
 
 /// Damages a log, which is named in these words, losing these offsets of partition 0; a repair goes on without them, and keeps copies of what it changed.
 pub fn check(seed: u64, damage: impl Fn(&Simulation), words: &[&str], lost: &[u64]) {
-    let machine = filled(seed, true);
+    let machine = filled(seed);
     assert_eq!(verified(&machine).damage, [], "whole before");
     damage(&machine);
     let found = verified(&machine);
