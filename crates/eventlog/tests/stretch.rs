@@ -1,5 +1,7 @@
 //! Stretches: their bytes are those of the batches that a read gives, and damage never leaves the log as bytes.
 
+mod cached;
+
 use std::fs;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -15,7 +17,11 @@ const BATCHES: u64 = 12;
 
 /// A log whose stream `s` has batches in a segment and, in memory, as many again.
 fn log(folder: &Path, value_bytes: usize) -> EventLog {
-    let open = || EventLog::open(Host::real(), folder, LogOptions::default()).unwrap().0;
+    log_on(&Host::real(), folder, value_bytes)
+}
+
+fn log_on(host: &Host, folder: &Path, value_bytes: usize) -> EventLog {
+    let open = || EventLog::open(host.clone(), folder, LogOptions::default()).unwrap().0;
     let log = open();
     log.create_stream("s", 1, StreamSettings::default()).unwrap();
     append(&log, 0..BATCHES, value_bytes);
@@ -134,7 +140,7 @@ fn pass_all(mut stretch: Stretch) -> (Vec<u8>, usize) {
 fn what_was_checked_once_is_passed_on_whole() {
     for (value_bytes, is_passed_on) in [(10, false), (100_000, true), (600_000, true)] {
         let folder = tempfile::tempdir().unwrap();
-        let log = log(folder.path(), value_bytes);
+        let log = log_on(&cached::host(), folder.path(), value_bytes);
         let stretch = |from: u64| log.stretch("s", 0, from, u64::MAX, usize::MAX).unwrap();
         let whole = take_all(stretch(3), true).0;
         let (bytes, passed) = pass_all(stretch(3));
