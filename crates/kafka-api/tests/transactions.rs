@@ -242,6 +242,43 @@ async fn offsets_count_with_the_transaction_over_a_restart() {
     door.close().await;
 }
 
+/// More offsets than one transaction takes are no end of the producer: it aborts, and commits fewer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_too_many_offsets_aborts_and_goes_on() {
+    const PARTITIONS: i32 = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), KafkaOptions::default()).await;
+    topic(&door, "in", PARTITIONS as u32).await;
+    let reader = consumer(&door, "copy", "read_committed");
+    let group = reader.group_metadata().unwrap();
+    let producer = transactional(&door, "copy", 60_000);
+    for (count, fits) in [(PARTITIONS, false), (PARTITIONS / 4, true)] {
+        producer.begin_transaction().unwrap();
+        let mut offsets = TopicPartitionList::new();
+        for partition in 0..count {
+            offsets
+                .add_partition_offset("in", partition, Offset::Offset(7))
+                .unwrap();
+        }
+        match blocking(|| producer.send_offsets_to_transaction(&offsets, &group, PATIENCE)) {
+            Ok(()) => {
+                assert!(fits, "{count} fit");
+                blocking(|| producer.commit_transaction(PATIENCE)).unwrap();
+            }
+            Err(KafkaError::Transaction(error)) => {
+                assert!(
+                    !fits && error.txn_requires_abort() && !error.is_fatal(),
+                    "{count}: {error}"
+                );
+                blocking(|| producer.abort_transaction(PATIENCE)).unwrap();
+            }
+            Err(error) => panic!("{count}: {error}"),
+        }
+    }
+    drop((producer, reader));
+    door.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_transaction_goes_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
