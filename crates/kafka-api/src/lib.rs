@@ -29,6 +29,7 @@ mod operations;
 mod options;
 mod outgoing;
 mod own_streams;
+mod patterns;
 mod quotas;
 mod requests;
 mod server;

@@ -113,11 +113,14 @@ pub(crate) const GROUP_ID_BYTES_MAX: usize = 1_024;
 /// A look at the topics is so old at most when it decides on an assignment; members are heard of every few seconds.
 pub(crate) const GROUP_TOPICS_AGE_MS_MAX: u64 = 500;
 
-/// The longest pattern of topic names; a name has at most 249 bytes.
-pub(crate) const GROUP_REGEX_BYTES_MAX: usize = 4_096;
+/// The longest pattern of names; a topic's has at most 249 bytes.
+pub(crate) const PATTERN_BYTES_MAX: usize = 4_096;
 
-/// The most memory that one pattern takes while it is matched; counted repetitions make small patterns large.
-pub(crate) const GROUP_REGEX_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+/// The most memory that one pattern takes while it is matched; counted repetitions make small patterns large. To compile so much takes some milliseconds.
+pub(crate) const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+
+/// Of how many patterns it is remembered what they choose, for all groups: the members of a group mostly have the same one.
+pub(crate) const GROUP_PATTERNS_KEPT_MAX: usize = 1_000;
 
 /// What of a group found the disk full is tried again after so long.
 pub(crate) const GROUP_RETRY_MS: u64 = 1_000;

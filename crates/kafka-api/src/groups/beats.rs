@@ -1,5 +1,7 @@
 //! Heartbeats of the consumer protocol: each finds its group, lets it decide, and is answered when what changed is durable.
 
+use std::sync::Arc;
+
 use kafka_protocol::ResponseError;
 
 use super::Groups;
@@ -12,6 +14,15 @@ impl Groups {
         // Who says what it reads has its topics looked up afresh; all others see a new one a moment later.
         let names_topics = heartbeat.topics.is_some() || heartbeat.regex.is_some();
         let topics = self.topics(names_topics);
+        if let Some(pattern) = heartbeat
+            .regex
+            .clone()
+            .filter(|pattern| !pattern.is_empty() && !topics.knows(pattern))
+        {
+            // Away from the door's thread, and before all groups wait for this one. What is wrong with it is said below.
+            let topics = Arc::clone(&topics);
+            let _ = tokio::task::spawn_blocking(move || topics.chosen_by(&pattern)).await;
+        }
         let (beaten, saved) = {
             let rules = self.rules_of(group_id);
             let mut slots = self.slots.lock();

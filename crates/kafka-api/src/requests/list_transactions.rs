@@ -6,6 +6,7 @@ use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse
 use kafka_protocol::protocol::StrBytes;
 
 use crate::caller::Caller;
+use crate::patterns;
 use crate::transactions::Transaction;
 
 pub(super) type Request = ListTransactionsRequest;
@@ -33,8 +34,8 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
         .as_deref()
         .filter(|text| !text.is_empty())
     {
-        // Anchored, as Java's matcher is.
-        Some(text) => match regex::Regex::new(&format!("^(?:{text})$")) {
+        // Of the whole id, as in Java.
+        Some(text) => match patterns::of_texts(text) {
             Ok(pattern) => Some(pattern),
             Err(_) => {
                 return ListTransactionsResponse::default()
@@ -54,7 +55,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
                     .contains(&ProducerId(transaction.producer_id)))
             && (request.duration_filter < 0
                 || began_ms.is_some_and(|began_ms| now_ms - began_ms > request.duration_filter))
-            && pattern.as_ref().is_none_or(|pattern| pattern.is_match(id))
+            && pattern.as_ref().is_none_or(|pattern| pattern.is_match(id.as_bytes()))
     };
     let listed = caller.broker.transactions.list().into_iter().filter(is_wanted);
     let state = |(id, transaction): (String, Transaction)| {

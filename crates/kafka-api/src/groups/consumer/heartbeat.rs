@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use kafka_protocol::ResponseError;
 
+use super::Group;
 use super::member::{Classic, JOIN, LEAVE, LEAVE_FOR_NOW, Member, Progress};
 use super::reconcile::reconcile;
-use super::{Group, subscription};
 use crate::groups::assignors::Assignor;
 use crate::groups::classic::{Leaving, Left};
 use crate::groups::partitions::Partitions;
@@ -64,7 +64,7 @@ impl Group {
         let assignor = read_assignor(beat.assignor.as_deref())?;
         if let Some(pattern) = beat.regex.as_deref().filter(|pattern| !pattern.is_empty()) {
             let invalid = |why| Refusal::new(ResponseError::InvalidRegularExpression, why);
-            subscription::compile(pattern).map_err(invalid)?;
+            topics.chosen_by(pattern).map_err(invalid)?;
         }
         let preferred = self.preferred_assignor();
         let new = self.admit(&beat, now_ms)?;

@@ -31,6 +31,7 @@ mod target;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 
@@ -60,7 +61,7 @@ pub(crate) struct Group {
     /// The topics that members read, as they were when the epoch last grew.
     topics: BTreeMap<String, Topic>,
     /// What the members' patterns choose.
-    chosen: BTreeMap<String, BTreeSet<String>>,
+    chosen: BTreeMap<String, Arc<BTreeSet<String>>>,
     /// The version of the topics that was looked at last; 0: none, or members came or went since.
     topics_version: u64,
     /// Who holds a partition.
@@ -134,7 +135,7 @@ impl Group {
         for member in self.members.values() {
             topics.extend(member.topics.iter().cloned());
             let chosen = member.regex.as_ref().and_then(|regex| self.chosen.get(regex));
-            topics.extend(chosen.into_iter().flatten().cloned());
+            topics.extend(chosen.into_iter().flat_map(|chosen| chosen.iter().cloned()));
         }
         topics
     }

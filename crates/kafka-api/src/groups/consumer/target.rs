@@ -53,7 +53,10 @@ impl Group {
 
     fn subscriber(&self, member: &Member) -> Subscriber {
         let chosen = member.regex.as_ref().and_then(|regex| self.chosen.get(regex));
-        let names = member.topics.iter().chain(chosen.into_iter().flatten());
+        let names = member
+            .topics
+            .iter()
+            .chain(chosen.into_iter().flat_map(|chosen| chosen.iter()));
         Subscriber {
             instance: member.instance.clone(),
             topics: names
