@@ -55,6 +55,14 @@ pub(crate) fn set(settings: &mut StreamSettings, name: &str, value: Option<&str>
         return settings.set(&key(config), None).map_err(|error| error.to_string());
     };
     let refuse = |why: &str| format!("Invalid value {value} for configuration {name}: {why}");
+    if config.kind == Kind::Int
+        && value
+            .trim()
+            .parse::<i64>()
+            .is_ok_and(|number| i32::try_from(number).is_err())
+    {
+        return Err(refuse("it is a whole number of at most 2147483647"));
+    }
     match config.means {
         Means::Setting {
             name: setting, to_log, ..
@@ -239,6 +247,22 @@ mod tests {
             replicas,
             "0:1,1:1",
             Ok("label.leader.replication.throttled.replicas=0:1,1:1"),
+        );
+        check("retention.bytes", "-5", Err("at least -1, which means without limit"));
+        check("index.interval.bytes", "2147483648", Err("at most 2147483647"));
+        check("remote.copy.lag.ms", "-1", Ok("label.remote.copy.lag.ms=-1"));
+        check("remote.copy.lag.bytes", "-2", Err("at least -1"));
+        let no_dead_letters = "label.errors.deadletterqueue.group.enable=false";
+        check("errors.deadletterqueue.group.enable", "false", Ok(no_dead_letters));
+        check(
+            "errors.deadletterqueue.group.enable",
+            "true",
+            Err("share groups put nothing aside"),
+        );
+        check(
+            "max.decompressed.message.bytes",
+            "1000000",
+            Err("batches are not opened"),
         );
         check("message.format.version", "2.8", Err("Unknown topic config name"));
     }

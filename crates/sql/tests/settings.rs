@@ -30,6 +30,7 @@ async fn settings_are_given_altered_taken_back_and_described() {
             // A stream with a key is indexed where nothing is said.
             ("ALTER STREAM s RESET (entities)", "ALTER STREAM"),
             ("DESCRIBE s", "~entities|indexed||setting"),
+            ("ALTER STREAM s SET (durability = 'flushed')", "~flush_ms is 20 and durability is not 'relaxed'"),
             ("ALTER STREAM s SET (colour = 'red')", "~42601: line 1, column 21: 'colour' is no setting"),
             ("ALTER STREAM s SET (compaction_lag_ms_min = 9, compaction_lag_ms_max = 8)", "~42P17"),
             ("ALTER STREAM nothing SET (retention = 0)", "~42P01"),

@@ -3,6 +3,8 @@
 use super::config::{Kind, Means, TopicConfig};
 
 const LONG_MAX: &str = "9223372036854775807";
+/// No limit: the largest record that a broker in Java could hold.
+const DECOMPRESSED_BYTES_MAX: &str = "2147483639";
 
 fn same(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
@@ -125,6 +127,29 @@ fn off(text: &str) -> Result<(), &'static str> {
     match text {
         "false" => Ok(()),
         _ => Err("it is false: everything is kept on this machine"),
+    }
+}
+
+fn no_dead_letters(text: &str) -> Result<(), &'static str> {
+    match text {
+        "false" => Ok(()),
+        _ => Err("it is false: share groups put nothing aside here, what was delivered too often is left out"),
+    }
+}
+
+fn any_decompressed(text: &str) -> Result<(), &'static str> {
+    match text == DECOMPRESSED_BYTES_MAX {
+        true => Ok(()),
+        false => Err(
+            "it is 2147483639: batches are not opened to look at their records; max.message.bytes bounds them as they are sent",
+        ),
+    }
+}
+
+fn at_least_minus_1(text: &str) -> Result<(), &'static str> {
+    match text.parse::<i64>() {
+        Ok(-1..) => Ok(()),
+        _ => Err("it is a whole number of at least -1"),
     }
 }
 
@@ -285,6 +310,14 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         "How long a compacted topic keeps a tombstone after compaction first met it.",
     ),
     kept(
+        "errors.deadletterqueue.group.enable",
+        Kind::Boolean,
+        "false",
+        "",
+        no_dead_letters,
+        "Whether share groups may write to the topic what they could not process; they have no such topics here.",
+    ),
+    kept(
         "file.delete.delay.ms",
         Kind::Long,
         "60000",
@@ -384,6 +417,14 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         FAR_FROM_1,
         "When a record may wait no longer for compaction.",
     ),
+    kept(
+        "max.decompressed.message.bytes",
+        Kind::Int,
+        DECOMPRESSED_BYTES_MAX,
+        "max.decompressed.message.bytes",
+        any_decompressed,
+        "The largest record once its batch is decompressed; batches are taken as they are, and have to be so small themselves.",
+    ),
     setting(
         "max.message.bytes",
         Kind::Int,
@@ -453,6 +494,22 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         "log.preallocate",
         boolean,
         OWN_LAYOUT,
+    ),
+    kept(
+        "remote.copy.lag.bytes",
+        Kind::Long,
+        "-1",
+        "log.remote.copy.lag.bytes",
+        at_least_minus_1,
+        LOCAL,
+    ),
+    kept(
+        "remote.copy.lag.ms",
+        Kind::Long,
+        "0",
+        "log.remote.copy.lag.ms",
+        at_least_minus_1,
+        LOCAL,
     ),
     kept("remote.log.copy.disable", Kind::Boolean, "false", "", boolean, LOCAL),
     kept(

@@ -210,6 +210,13 @@ impl StreamSettings {
                 self.compaction_lag_ms_min()
             )));
         }
+        if let Some(flush_ms) = self.flush_ms
+            && self.relaxed != Some(true)
+        {
+            return Err(SettingError::Whole(format!(
+                "flush_ms is {flush_ms} and durability is not 'relaxed': only relaxed streams wait for their flush; set both, or neither"
+            )));
+        }
         let bytes: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.labels.len() > LABELS_MAX || bytes > LABELS_BYTES_MAX {
             return Err(SettingError::Whole(format!(
@@ -423,8 +430,8 @@ mod tests {
         check("compression", "lzma", Err("'gzip'"));
         check("durability", "relaxed", Ok("relaxed"));
         check("durability", "hopeful", Err("'flushed' or 'relaxed'"));
-        check("flush_ms", "1", Ok("1"));
-        check("flush_ms", "60000", Ok("60000"));
+        check("flush_ms", "60000", Err("durability is not 'relaxed'"));
+        check("flush_ms", "0", Err("from 1 to 60000"));
         check("flush_ms", "60001", Err("from 1 to 60000"));
         check("label.x", "any", Ok("any"));
         check(
@@ -441,6 +448,10 @@ mod tests {
         let mut settings = StreamSettings::of_pairs([("compaction_lag_ms_min", "10"), ("compaction_lag_ms_max", "9")]);
         assert!(settings.as_mut().unwrap().check().is_err());
         let settings = settings.unwrap();
+        for (durability, holds) in [("relaxed", true), ("flushed", false)] {
+            let both = StreamSettings::of_pairs([("flush_ms", "1"), ("durability", durability)]).unwrap();
+            assert_eq!(both.check().is_ok(), holds, "{durability}");
+        }
         let mut over = StreamSettings::of_pairs([("retention_ms", "forever"), ("flush_ms", "7")]).unwrap();
         over.overlay(&settings);
         assert_eq!(over.pairs().len(), 4);
