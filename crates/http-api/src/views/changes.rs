@@ -5,11 +5,11 @@
 //! | `upsert` | a row that is new, or another one than before |
 //! | `delete` | the key of a row that is there no more, or no longer among those asked for |
 //! | `position` | `{"position": …}`: everything up to it is told. It alone has an id, so that a browser that lost its connection goes on from there |
-//! | `reset` | `{}`: the view was replaced, and all rows come anew |
+//! | `reset` | `{}`: the view was replaced, or lost what it had folded, and all rows come anew |
 //! | `problem` | why the changes end |
 //!
-//! The id is the version of the view and the position, `00c0ffee00c0ffee~stream/0@7`: whoever goes on from another version is told everything anew. A
-//! position by itself goes on from there, whatever the version.
+//! The id is the history of the view's rows and the position, `00c0ffee00c0ffee~stream/0@7`: whoever goes on from another history is told everything anew.
+//! A position by itself goes on from there, whatever version of the view that was of.
 //!
 //! Invariant: a slow reader holds a bounded number of rows in memory; what changes meanwhile is told once, as it stands then.
 
@@ -26,7 +26,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use headwater_records::{Position, PositionError};
-use headwater_sql::SqlError;
 use headwater_views::{Subscription, Told};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -41,8 +40,8 @@ use crate::request::{self, Query};
 /// How many sets may wait for a slow reader.
 const SETS_WAITING: usize = 2;
 
-/// What stands between a view's version and a position; no stream has it in its name.
-const VERSION_END: char = '~';
+/// What stands between a history and a position; no stream has it in its name.
+const HISTORY_END: char = '~';
 
 /// Begins to tell.
 pub(crate) async fn follow(
@@ -56,10 +55,10 @@ pub(crate) async fn follow(
     // A browser that lost its connection says with which id it goes on.
     let resumed = request::text_header(&headers, "last-event-id")?.filter(|id| !id.is_empty());
     let from = resumed.or_else(|| query.get("from"));
-    let (version, from) = from.map(going_on).transpose()?.unzip();
+    let (history, from) = from.map(going_on).transpose()?.unzip();
     let mut subscription = door.state.engine.subscribe(&name, query.get("where"), from)?;
-    if let Some(version) = version.flatten() {
-        subscription = subscription.told_of(version).map_err(SqlError::from)?;
+    if let Some(history) = history.flatten() {
+        subscription = subscription.told_of(history);
     }
     wait(&door, &view, &headers).await?;
     let (sets_in, mut sets) = mpsc::channel::<Bytes>(SETS_WAITING);
@@ -80,15 +79,15 @@ pub(crate) async fn follow(
     Ok(response)
 }
 
-/// The version, where it is said, and the position that a reader goes on from.
+/// The history, where it is said, and the position that a reader goes on from.
 fn going_on(text: &str) -> Result<(Option<u64>, Position), Problem> {
-    let version = text.split_once(VERSION_END);
-    let version = version.and_then(|(version, rest)| Some((u64::from_str_radix(version, 16).ok()?, rest)));
-    let (version, position) = version.map_or((None, text), |(version, rest)| (Some(version), rest));
+    let history = text.split_once(HISTORY_END);
+    let history = history.and_then(|(history, rest)| Some((u64::from_str_radix(history, 16).ok()?, rest)));
+    let (history, position) = history.map_or((None, text), |(history, rest)| (Some(history), rest));
     let position = position
         .parse()
         .map_err(|error: PositionError| Problem::bad_request(error.to_string()).code("malformed_position"))?;
-    Ok((version, position))
+    Ok((history, position))
 }
 
 /// Tells set after set, until the reader is gone or the view cannot be followed any more.
@@ -136,9 +135,9 @@ fn written(told: &Told, subscription: &Subscription) -> Result<Vec<u8>, ArrowErr
     if told.is_whole {
         let position = told.position.to_string();
         let data = json!({"position": position});
-        let version = subscription.version();
+        let history = subscription.history();
         set.extend_from_slice(
-            format!("event: position\nid: {version:016x}{VERSION_END}{position}\ndata: {data}\n\n").as_bytes(),
+            format!("event: position\nid: {history:016x}{HISTORY_END}{position}\ndata: {data}\n\n").as_bytes(),
         );
     }
     Ok(set)

@@ -10,10 +10,12 @@
 //!
 //! Invariants
 //! - After all sets up to a position, the reader has the rows as of that position, or a later state of some that is told again.
-//! - Where the view is replaced by another version, everything is told anew, and that is said.
+//! - Where the view is replaced by another version, or its rows are without events that went into what a reader was told before, everything is told
+//!   anew, and that is said.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
 use arrow::compute::{cast, filter_record_batch, take_record_batch};
@@ -44,7 +46,7 @@ pub struct RowFilter {
 
 /// What a subscription tells at once.
 pub struct Told {
-    /// Whether everything that was told before is to be forgotten first: the view was replaced.
+    /// Whether everything that was told before is to be forgotten first: the view was replaced, or lost what it had folded.
     pub is_reset: bool,
     /// Rows that are new or changed, in [`Subscription::schema`].
     pub rows: RecordBatch,
@@ -72,9 +74,20 @@ pub struct Subscription {
     has: HashMap<GroupKey, bool>,
     /// Whether the reader may have rows that are not known here.
     is_resumed: bool,
+    /// What the reader goes on from, until it is known whether that is of the view's rows as they are.
+    goes_on_from: Option<GoesOnFrom>,
     /// Whether the end of the beginning is still to be told: also of a view without rows.
     is_beginning: bool,
     is_reset: bool,
+}
+
+/// What a reader was told that goes on.
+#[derive(Clone, Copy)]
+enum GoesOnFrom {
+    /// Of the rows of this history.
+    History(u64),
+    /// Nothing is known of it but the position.
+    Position,
 }
 
 /// How far a subscription is.
@@ -139,6 +152,7 @@ impl Subscription {
                 Stands::Before
             },
             is_resumed: from.is_some(),
+            goes_on_from: from.as_ref().map(|_| GoesOnFrom::Position),
             is_beginning: from.is_none(),
             position: from.unwrap_or_default(),
             changed: VecDeque::new(),
@@ -152,13 +166,16 @@ impl Subscription {
         Arc::clone(&self.schema)
     }
 
-    /// What tells the version of the view that is told from every other, on every machine: what its rows are, what they show, and as what rows the
-    /// events of its streams are read.
-    pub fn version(&self) -> u64 {
+    /// What tells the history of the rows that are told from every other, on every machine: what the rows are, what they show, as what rows the events of
+    /// their streams are read, and how many events they are without.
+    pub fn history(&self) -> u64 {
         let View { query, definition, .. } = &*self.view;
         let mut told = format!(
-            "{}\n{}\nversion {}",
-            query.fingerprint, query.surface, definition.version
+            "{}\n{}\nversion {}\nwithout {}",
+            query.fingerprint,
+            query.surface,
+            definition.version,
+            self.view.lacking.load(Ordering::Relaxed)
         );
         for (stream, decoder) in self.view.decoders.read().iter() {
             told.push_str(&format!("\n{stream} read {}", decoder.definition().reading));
@@ -166,13 +183,10 @@ impl Subscription {
         folder::fingerprint(&told)
     }
 
-    /// Goes on for a reader that was told of this version: where that was another one, all is told anew, and that is said.
-    pub fn told_of(self, version: u64) -> Result<Subscription, ViewError> {
-        if version == self.version() {
-            return Ok(self);
-        }
-        let anew = Subscription::new(self.views, self.view, self.filter, None)?;
-        Ok(Subscription { is_reset: true, ..anew })
+    /// Goes on for a reader that was told of this history: where that is another one, all is told anew, and that is said.
+    pub fn told_of(self, history: u64) -> Subscription {
+        let goes_on_from = self.goes_on_from.map(|_| GoesOnFrom::History(history));
+        Subscription { goes_on_from, ..self }
     }
 
     /// The columns of [`Subscription::schema`] that are the key.
@@ -191,6 +205,9 @@ impl Subscription {
         self.at.borrow_and_update();
         loop {
             self.follow_versions()?;
+            if !self.goes_on()? {
+                return Ok(None);
+            }
             match self.step() {
                 // Another version took its place just now.
                 Err(ViewError::Stopped { .. } | ViewError::Replaced { .. }) if self.is_replaced() => {}
@@ -227,6 +244,27 @@ impl Subscription {
                 return Ok(Some(told));
             }
         }
+    }
+
+    /// Whether a reader that was told something before can be told more. Where that is of another history, it begins anew. `false`: what the rows are
+    /// without is known once they are built.
+    fn goes_on(&mut self) -> Result<bool, ViewError> {
+        let Some(from) = self.goes_on_from else { return Ok(true) };
+        self.view.check_runs()?;
+        if self.view.building().is_some() {
+            return Ok(false);
+        }
+        self.goes_on_from = None;
+        let is_same = match from {
+            GoesOnFrom::History(history) => history == self.history(),
+            GoesOnFrom::Position => !self.view.may_differ_from_what_was_told(&self.position),
+        };
+        if !is_same {
+            let (views, view) = (Arc::clone(&self.views), Arc::clone(&self.view));
+            *self = Subscription::new(views, view, self.filter.take(), None)?;
+            self.is_reset = true;
+        }
+        Ok(true)
     }
 
     fn is_replaced(&self) -> bool {

@@ -5,7 +5,10 @@
 //!
 //! Invariant: such a view takes at most its bound, and what one turn of folding adds.
 
+use std::sync::atomic::Ordering;
+
 use headwater_catalog::{Shape, ViewDefinition};
+use headwater_records::Position;
 
 use crate::limits::MEMORY_BYTES_DEFAULT;
 use crate::{View, ViewError};
@@ -22,6 +25,12 @@ impl View {
     /// Whether its rows are resident alone, so that nothing may be dropped and nothing need be written.
     pub(crate) fn is_in_memory(&self) -> bool {
         self.folder.path().is_none()
+    }
+
+    /// Whether who was told the rows as of a position may have been told others than those that are here: before this start they were folded from what the
+    /// streams kept then, and now they are without some of it.
+    pub(crate) fn may_differ_from_what_was_told(&self, upto: &Position) -> bool {
+        self.is_in_memory() && self.lacking.load(Ordering::Relaxed) > 0 && self.target.covers(upto)
     }
 
     /// Refuses rows beyond the bound.

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use datafusion::common::ScalarValue;
 use headwater_catalog::{ColumnType, Shape};
-use headwater_views::{Selection, ViewError, ViewSpec};
+use headwater_records::Position;
+use headwater_views::{Selection, Subscription, ViewError, ViewSpec};
 
 use crate::ground::{EAGER, Ground, LAZY, WAIT};
 
@@ -119,4 +120,78 @@ fn a_view_that_stops_while_it_is_read_is_not_read_without_its_rows() {
             }
         });
     }
+}
+
+/// Whether a subscription begins anew, how many rows it tells, and where they stand then.
+fn told(following: &mut Subscription) -> (bool, usize, Option<Position>) {
+    let (mut is_reset, mut rows, mut position) = (false, 0, None);
+    while let Some(told) = following.tell().expect("it is told") {
+        is_reset |= told.is_reset;
+        rows += told.rows.num_rows();
+        position = Some(told.position);
+    }
+    (is_reset, rows, position)
+}
+
+#[test]
+fn who_follows_a_view_that_lost_events_at_a_start_begins_anew() {
+    let ground = ground();
+    append(&ground, 0, 10);
+    let start = || {
+        let views = ground.views(&LAZY);
+        let view = views.start(spec(&ground, "m", None)).expect("it starts");
+        ground.catch_up(&view);
+        (views, view)
+    };
+    let (views, view) = start();
+    let mut first = views.subscribe(&view, None, None).expect("it can be followed");
+    let (is_reset, rows, position) = told(&mut first);
+    let (before, position) = (first.history(), position.expect("a position"));
+    assert_eq!((is_reset, rows), (false, 10));
+    let from = |views: &headwater_views::Views, view, position: &Position| {
+        let going_on = views.subscribe(view, None, Some(position.clone()));
+        going_on.expect("it can be followed")
+    };
+    drop(first);
+    views.close();
+
+    // A start that loses nothing makes the same rows.
+    let (views, view) = start();
+    assert_eq!(told(&mut from(&views, &view, &position)), (false, 0, None));
+    assert_eq!(
+        told(&mut from(&views, &view, &position).told_of(before)),
+        (false, 0, None)
+    );
+    views.close();
+
+    ground.log.delete_records("s", 0, 8).expect("events are deleted");
+    let (views, view) = start();
+    assert_eq!(
+        told(&mut from(&views, &view, &position)),
+        (true, 2, Some(position.clone()))
+    );
+    let mut anew = from(&views, &view, &position).told_of(before);
+    assert_eq!(told(&mut anew), (true, 2, Some(position.clone())));
+    let after = anew.history();
+    assert_ne!(before, after, "another history");
+    // Who was told since goes on.
+    assert_eq!(
+        told(&mut from(&views, &view, &position).told_of(after)),
+        (false, 0, None)
+    );
+    append(&ground, 20, 21);
+    ground.catch_up(&view);
+    let (is_reset, rows, position) = told(&mut anew);
+    assert_eq!((is_reset, rows), (false, 1));
+    let position = position.expect("a position");
+    assert_eq!(told(&mut from(&views, &view, &position)), (false, 0, None));
+    drop(anew);
+    views.close();
+
+    let (views, view) = start();
+    assert_eq!(
+        told(&mut from(&views, &view, &position).told_of(after)),
+        (false, 0, None)
+    );
+    views.close();
 }
