@@ -282,6 +282,22 @@ impl EventLog {
         Some(position)
     }
 
+    /// The same of several streams, as of one moment: what comes to any of them later was appended later. Those that are no streams are not named.
+    pub fn position_of_all<'a>(&self, streams: impl IntoIterator<Item = &'a str>) -> Position {
+        let found: Vec<_> = streams
+            .into_iter()
+            .filter_map(|stream| self.shared.stream(stream))
+            .collect();
+        let mut position = Position::new();
+        let _still = self.shared.watermarks.read();
+        for stream in &found {
+            for partition in &stream.partitions {
+                position.set(&stream.name, partition.number, partition.stable());
+            }
+        }
+        position
+    }
+
     /// Where what is kept of a stream begins, of the partitions that have lost their first events: empty where none has, and where there is no such stream.
     pub fn gone_before(&self, stream: &str) -> Position {
         let mut position = Position::new();

@@ -44,11 +44,12 @@ CREATE MATERIALIZED VIEW sums STORED AS columnar WITH (every = '20 ms', checkpoi
 CREATE STREAM greeted KEY (id) AS SELECT v.number, v.id, n.name FROM visits v LEFT JOIN named n ON n.id = v.id;
 CREATE STREAM halves WITH (partitions = 2) AS SELECT number, name, 100 / (number % 10) AS share FROM greeted WHERE number % 2 = 0;
 CREATE STREAM steps KEY (id) AS SELECT id, visits FROM CHANGES OF visited;
+CREATE STREAM turns KEY (id) AS SELECT id, events, _offset AS at FROM CHANGES OF both;
 CREATE MATERIALIZED VIEW by_name AS SELECT name, count(*) AS visits FROM greeted GROUP BY name;
 ";
 
 /// A question, and one over the stream that has the same answer.
-const SAME: [(&str, &str); 16] = [
+const SAME: [(&str, &str); 17] = [
     (
         "SELECT id, visits, numbers FROM visited",
         "SELECT id, count(*), sum(number) FROM visits GROUP BY id",
@@ -111,6 +112,13 @@ const SAME: [(&str, &str); 16] = [
     (
         "SELECT id, count(*), count(DISTINCT visits), max(visits) FROM steps GROUP BY id",
         "SELECT id, count(*), count(*), count(*) FROM visits GROUP BY id",
+    ),
+    // So is each event of two streams, in the order of both.
+    (
+        "SELECT id, events, at FROM turns",
+        "SELECT id, row_number() OVER (PARTITION BY id ORDER BY _appended_at, stream, _partition, _offset), _offset FROM \
+         (SELECT id, _appended_at, 'names' AS stream, _partition, _offset FROM names \
+         UNION ALL SELECT id, _appended_at, 'visits', _partition, _offset FROM visits) AS every",
     ),
     (
         "SELECT name, visits FROM by_name",
@@ -179,6 +187,14 @@ async fn again(postgres: SocketAddr, say: impl Fn(u64) -> String) {
 fn change(count: u64) -> String {
     let (definition, _) = CHANGING[(count % 2) as usize];
     format!("CREATE OR REPLACE MATERIALIZED VIEW changing {definition}")
+}
+
+const NAMES: [&str; 4] = ["zoe", "ann", "bob", "cid"];
+
+/// Says the name of somebody, who has it already after the first round.
+fn name(count: u64) -> String {
+    let id = count % NAMES.len() as u64;
+    format!("INSERT INTO names VALUES ({id}, '{}')", NAMES[id as usize])
 }
 
 fn look(count: u64) -> String {
@@ -275,11 +291,13 @@ async fn views_of_every_shape_are_their_queries_whenever_the_program_is_killed()
     let mut dice = Dice::new();
     let mut program = Program::start(&application, &data);
     let doors = program.doors();
-    let names = "INSERT INTO names VALUES (0, 'zoe'), (1, 'ann'), (2, 'bob'), (3, 'cid')";
-    program.sql(names).await.expect("names are appended");
+    for count in 0..NAMES.len() as u64 {
+        program.sql(&name(count)).await.expect("names are appended");
+    }
     let (mut answered, mut number, mut from_checkpoints) = (Vec::new(), 0, 0);
     for kill in 1..=kills {
         let loading = tokio::spawn(append(doors[1], number));
+        let naming = tokio::spawn(again(doors[1], name));
         let looking = tokio::spawn(again(doors[1], look));
         let first = dice.below(2);
         let changing = tokio::spawn(again(doors[1], move |count| change(count + first)));
@@ -288,6 +306,7 @@ async fn views_of_every_shape_are_their_queries_whenever_the_program_is_killed()
         let (of_this_life, next) = loading.await.expect("the load ends");
         answered.extend(of_this_life);
         number = next;
+        naming.await.expect("the naming ends");
         looking.await.expect("the looking ends");
         changing.await.expect("the changing ends");
         program = Program::start_at(&application, &data, doors);

@@ -319,6 +319,95 @@ async fn changes_are_told_in_the_order_of_events_over_all_partitions() {
     scratch.close();
 }
 
+/// The events of a row stand in several streams, each of several partitions: what each of them did is told in the order of all, whenever the program
+/// was started in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_view_of_several_streams_are_told_in_the_order_of_their_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM paid (id BIGINT NOT NULL, account TEXT NOT NULL, n BIGINT) KEY (id) WITH (partitions = 3);
+        CREATE STREAM spent (account TEXT NOT NULL, cents BIGINT) KEY (account) WITH (partitions = 2);
+        CREATE MATERIALIZED VIEW totals AS SELECT account, count(*) AS moves, sum(n) AS total
+          FROM (SELECT account, n FROM paid UNION ALL SELECT account, -cents FROM spent) AS moved GROUP BY account;
+        CREATE MATERIALIZED VIEW latest KEY (account) AS SELECT account, n, 'paid' AS what FROM paid UNION ALL SELECT account, cents, 'spent' FROM spent;
+        CREATE STREAM told KEY (account) AS SELECT account, moves, total, coalesce(_before['moves'], 0) AS was FROM CHANGES OF totals";
+    assert_eq!(scratch.run(application, &[]).await, "CREATE STREAM");
+    let newest = "CREATE STREAM newest KEY (account) AS SELECT account, n, what FROM CHANGES OF latest";
+    let mut next = 0;
+    for round in 0..4 {
+        for _ in 0..30 {
+            let account = |id: i64| if id % 3 == 0 { "a" } else { "b" };
+            let rows: Vec<String> = (next..next + 1 + next % 3)
+                .map(|id| format!("({id}, '{}', {next})", account(id)))
+                .collect();
+            next += 1 + rows.len() as i64;
+            let insert = format!("INSERT INTO paid VALUES {}", rows.join(", "));
+            assert_eq!(scratch.run(&insert, &[]).await, format!("INSERT 0 {}", rows.len()));
+            let insert = format!("INSERT INTO spent VALUES ('{}', {next})", account(next / 2));
+            assert_eq!(scratch.run(&insert, &[]).await, "INSERT 0 1");
+        }
+        if round == 1 {
+            // What is there already is told in the same order.
+            assert_eq!(scratch.run(newest, &[]).await, "CREATE STREAM");
+        }
+        if round % 2 == 0 {
+            scratch.close();
+            scratch = Scratch::open(folder.path());
+        }
+    }
+    let both = "(SELECT account, n, 'paid' AS what, _appended_at, 'paid' AS stream, _partition, _offset FROM paid
+        UNION ALL SELECT account, cents, 'spent', _appended_at, 'spent', _partition, _offset FROM spent) AS moved";
+    let order = "ORDER BY _appended_at, stream, _partition, _offset";
+    for account in ["a", "b"] {
+        let told = format!("SELECT moves, total FROM told WHERE account = '{account}' ORDER BY _offset");
+        let signed = "CASE what WHEN 'paid' THEN n ELSE -n END";
+        let expected = format!(
+            "SELECT count(*) OVER ({order}), sum({signed}) OVER ({order}) FROM {both} WHERE account = '{account}' {order}"
+        );
+        assert_eq!(
+            scratch.run(&told, &[]).await,
+            scratch.run(&expected, &[]).await,
+            "the totals of {account}"
+        );
+        let told = format!("SELECT n, what FROM newest WHERE account = '{account}' ORDER BY _offset");
+        // An event that says what the row says already changes nothing.
+        let expected = format!(
+            "SELECT n, what FROM (SELECT n, what, lag(n) OVER ({order}) AS was, lag(what) OVER ({order}) AS what_was, _appended_at, stream, _partition, \
+             _offset FROM {both} WHERE account = '{account}') AS moved WHERE (n, what) IS DISTINCT FROM (was, what_was) {order}"
+        );
+        assert_eq!(
+            scratch.run(&told, &[]).await,
+            scratch.run(&expected, &[]).await,
+            "the newest of {account}"
+        );
+    }
+    check(
+        &mut scratch,
+        &[
+            ("SELECT count(*) FROM told WHERE moves <> was + 1", "0"),
+            (
+                "SELECT count(*) = (SELECT count(*) FROM paid) + (SELECT count(*) FROM spent) FROM told",
+                "true",
+            ),
+            // A view of one more stream goes on, with what that has from its beginning.
+            ("CREATE STREAM gifts (account TEXT NOT NULL, n BIGINT) WITH (partitions = 1)", "CREATE STREAM"),
+            ("INSERT INTO gifts VALUES ('c', 1), ('c', 2)", "INSERT 0 2"),
+            (
+                "CREATE OR REPLACE MATERIALIZED VIEW totals AS SELECT account, count(*) AS moves, sum(n) AS total FROM (SELECT account, n FROM paid UNION ALL SELECT account, -cents FROM spent UNION ALL SELECT account, n FROM gifts) AS moved GROUP BY account",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO gifts VALUES ('c', 3)", "INSERT 0 1"),
+            ("SELECT moves, total, was FROM told WHERE account = 'c' ORDER BY _offset", "1|1|0\n2|3|1\n3|6|2"),
+            (
+                "SELECT count(*) = (SELECT count(*) FROM paid) + (SELECT count(*) FROM spent) + 3 FROM told",
+                "true",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
 /// Deletes the events of a stream's one partition below an offset.
 async fn forget(scratch: &Scratch, stream: &'static str, upto: u64) {
     let log = scratch.log.clone();

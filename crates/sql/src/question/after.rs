@@ -27,8 +27,13 @@ pub(crate) async fn through_pipelines(
     }
     let below = below(inner, names);
     left.retain(|(pipeline, _)| below.contains(pipeline));
-    while let Some(at) = left.iter().position(|(_, source)| after.names(source)) {
-        let (pipeline, _) = left.swap_remove(at);
+    // One after those that make what it reads.
+    let is_made = |left: &[(String, Vec<String>)], source: &String| left.iter().any(|(pipeline, _)| pipeline == source);
+    while let Some(at) = (left.iter()).position(|(_, sources)| !sources.iter().any(|source| is_made(&left, source))) {
+        let (pipeline, sources) = left.swap_remove(at);
+        if !sources.iter().any(|source| after.names(source)) {
+            continue;
+        }
         let wait_max = deadline.left().unwrap_or(inner.options.wait_max);
         inner.views.pipeline_reaches(&pipeline, &after, wait_max).await?;
         if let Some(end) = inner.log.position(&pipeline) {

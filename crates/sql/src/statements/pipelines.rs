@@ -47,7 +47,7 @@ pub(super) fn settle(
         false => spec_of(inner, definition, &query.question)?,
     };
     let checked = inner.views.check_pipeline(&spec)?;
-    if checked.source == PIPELINES_STREAM {
+    if checked.sources.iter().any(|source| source == PIPELINES_STREAM) {
         let message =
             format!("a pipeline over '{PIPELINES_STREAM}' would read itself for ever: there it notes how far it is");
         return Err(
@@ -61,17 +61,21 @@ pub(super) fn settle(
     definition.columns = Some(columns);
     Results::new(&inner.log, inner.catalog.schemas(), definition)?;
     if definition.partitions == 0 && there.is_none() {
-        definition.partitions = inner.log.stream(&checked.source).map_or(0, |info| info.partitions);
+        let partitions = checked.sources.iter().filter_map(|source| inner.log.stream(source));
+        definition.partitions = partitions.map(|info| info.partitions).max().unwrap_or_default();
     }
-    let read_it = |source: &String| *source == checked.source || inner.streams_below(source).contains(&checked.source);
+    let read_it = |source: &String| {
+        let below = inner.streams_below(source);
+        (checked.sources.iter()).any(|stream| stream == source || below.contains(stream))
+    };
     let earlier = there.as_ref().and_then(|there| there.pipeline.as_ref());
     let earlier = earlier.filter(|earlier| earlier.sources.iter().any(read_it));
     let begins = match earlier {
         // It goes on: what was left out stays so.
         Some(earlier) => earlier.begins.clone(),
         None if query.begins == Some(PipelineBegins::Now) => {
-            let end = inner.log.position(&checked.source);
-            end.map(|end| end.to_string())
+            let end = inner.log.position_of_all(checked.sources.iter().map(String::as_str));
+            Some(end.to_string())
         }
         None => None,
     };

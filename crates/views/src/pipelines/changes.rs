@@ -59,16 +59,75 @@ const TOMBSTONE: &str = "_tombstone";
 /// The fold whose changes are told.
 pub(super) struct Changes {
     view: View,
-    /// The one stream that the view reads.
-    stream: String,
-    /// How its events are decoded: the columns that the view reads, and the system columns.
-    events: Decoding,
-    /// And its tombstones, where they delete rows.
-    tombstones: Option<Decoding>,
+    /// The streams that the view reads, by name.
+    streams: Vec<ReadStream>,
     schema: SchemaRef,
     options: ViewOptions,
     /// When the rows were written last, and how far they had come.
     written: Mutex<(Instant, Position)>,
+}
+
+/// A stream that the view reads.
+struct ReadStream {
+    name: String,
+    /// How its events are decoded: the columns that the view reads, and the system columns.
+    events: Decoding,
+    /// And its tombstones, where they delete rows.
+    tombstones: Option<Decoding>,
+}
+
+impl ReadStream {
+    fn of(view: &View, name: &str) -> Result<ReadStream, ViewError> {
+        let decoder = view.decoder(name);
+        let decoder = decoder.ok_or_else(|| ViewError::Failed(format!("'{name}' is no stream")))?;
+        let tombstones = match view.query.follows_tombstones(name) {
+            true => Some(Decoding::of(
+                view,
+                Source::Tombstones(name.to_owned()),
+                decoder.of_tombstones(),
+            )?),
+            false => None,
+        };
+        Ok(ReadStream {
+            name: name.to_owned(),
+            events: Decoding::of(view, Source::Events(name.to_owned()), decoder.as_ref().clone())?,
+            tombstones,
+        })
+    }
+
+    /// The events of a partition, tombstones among them.
+    fn decode(&self, partition: u32, portion: &[StoredBatch], from: u64, to: u64) -> Result<RecordBatch, ArrowError> {
+        let decode = |decoding: &Decoding| {
+            let Decoding {
+                decoder, projection, ..
+            } = decoding;
+            decoder.decode(partition, portion, from, to, Some(projection)).rows
+        };
+        let events = decode(&self.events);
+        let open = nullable(&events.schema());
+        let mut fields: Vec<Field> = open.iter().map(|field| field.as_ref().clone()).collect();
+        fields.push(Field::new(TOMBSTONE, DataType::Boolean, false));
+        let schema = Arc::new(Schema::new(fields));
+        let marked = |rows: &RecordBatch, is_tombstone: bool| {
+            let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
+                Some(column) => Arc::clone(column),
+                None => new_null_array(field.data_type(), rows.num_rows()),
+            };
+            let mut columns: Vec<ArrayRef> = open.iter().map(column).collect();
+            columns.push(Arc::new(BooleanArray::from(vec![is_tombstone; rows.num_rows()])));
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+        };
+        let rows = marked(&events, false)?;
+        let tombstones = self.tombstones.as_ref().map(decode);
+        let Some(tombstones) = tombstones.filter(|rows| rows.num_rows() > 0) else {
+            return Ok(rows);
+        };
+        let both = concat_batches(&schema, &[rows, marked(&tombstones, true)?])?;
+        match both.column_by_name(OFFSET) {
+            Some(offsets) => take_record_batch(&both, &sort_to_indices(offsets, None, None)?),
+            None => Ok(both),
+        }
+    }
 }
 
 /// How one source of a view is decoded.
@@ -108,75 +167,41 @@ pub(super) struct Told {
 
 impl Changes {
     pub(super) fn new(view: View, options: ViewOptions) -> Result<Changes, ViewError> {
-        let stream = view
-            .streams()
-            .first()
-            .map_or(String::new(), |stream| (*stream).to_owned());
-        let decoder = view
-            .decoder(&stream)
-            .ok_or_else(|| ViewError::Failed(format!("'{stream}' is no stream")))?;
-        let tombstones = match view.query.follows_tombstones(&stream) {
-            true => Some(Decoding::of(
-                &view,
-                Source::Tombstones(stream.clone()),
-                decoder.of_tombstones(),
-            )?),
-            false => None,
-        };
+        let streams = view.streams().into_iter().map(|name| ReadStream::of(&view, name));
+        let streams: Vec<ReadStream> = streams.collect::<Result<_, _>>()?;
+        // What an event has besides its own columns is the same in every stream.
+        let event = streams.first().map(|stream| stream.events.decoder.schema());
+        let event = event.ok_or_else(|| ViewError::Failed("the view reads no stream".to_owned()))?;
         Ok(Changes {
-            schema: changes_schema(&view.schema(), &decoder.schema()),
-            events: Decoding::of(&view, Source::Events(stream.clone()), decoder.as_ref().clone())?,
-            tombstones,
+            schema: changes_schema(&view.schema(), &event),
             written: Mutex::new((Instant::now(), view.position())),
-            stream,
+            streams,
             view,
             options,
         })
     }
 
-    /// The stream that the view reads.
-    pub(super) fn stream(&self) -> &str {
-        &self.stream
+    /// The streams that the view reads, by name.
+    pub(super) fn streams(&self) -> impl Iterator<Item = &str> {
+        self.streams.iter().map(|stream| stream.name.as_str())
+    }
+
+    fn stream(&self, name: &str) -> Result<&ReadStream, ViewError> {
+        let found = self.streams.iter().find(|stream| stream.name == name);
+        found.ok_or_else(|| ViewError::Failed(format!("the view does not read '{name}'")))
     }
 
     /// The events of a partition, tombstones among them, as [`Changes::take`] takes them.
     pub(super) fn decode(
         &self,
+        stream: &str,
         partition: u32,
         portion: &[StoredBatch],
         from: u64,
-        to: u64,
     ) -> Result<RecordBatch, ArrowError> {
-        let decode = |decoding: &Decoding| {
-            let Decoding {
-                decoder, projection, ..
-            } = decoding;
-            decoder.decode(partition, portion, from, to, Some(projection)).rows
-        };
-        let events = decode(&self.events);
-        let open = nullable(&events.schema());
-        let mut fields: Vec<Field> = open.iter().map(|field| field.as_ref().clone()).collect();
-        fields.push(Field::new(TOMBSTONE, DataType::Boolean, false));
-        let schema = Arc::new(Schema::new(fields));
-        let marked = |rows: &RecordBatch, is_tombstone: bool| {
-            let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
-                Some(column) => Arc::clone(column),
-                None => new_null_array(field.data_type(), rows.num_rows()),
-            };
-            let mut columns: Vec<ArrayRef> = open.iter().map(column).collect();
-            columns.push(Arc::new(BooleanArray::from(vec![is_tombstone; rows.num_rows()])));
-            RecordBatch::try_new(Arc::clone(&schema), columns)
-        };
-        let rows = marked(&events, false)?;
-        let tombstones = self.tombstones.as_ref().map(decode);
-        let Some(tombstones) = tombstones.filter(|rows| rows.num_rows() > 0) else {
-            return Ok(rows);
-        };
-        let both = concat_batches(&schema, &[rows, marked(&tombstones, true)?])?;
-        match both.column_by_name(OFFSET) {
-            Some(offsets) => take_record_batch(&both, &sort_to_indices(offsets, None, None)?),
-            None => Ok(both),
-        }
+        let stream = self.stream(stream);
+        let stream = stream.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+        stream.decode(partition, portion, from, u64::MAX)
     }
 
     /// Folds everything up to a position, saying nothing of it. Blocks for as long as that takes; `is_stopping` is asked now and then.
@@ -186,22 +211,23 @@ impl Changes {
         upto: &Position,
         is_stopping: impl Fn() -> bool,
     ) -> Result<(), String> {
-        for (stream, partition, end) in upto.of(&self.stream).iter() {
-            let mut from = self.view.position().get(stream, partition);
+        for (name, partition, end) in upto.iter() {
+            let Ok(stream) = self.stream(name) else { continue };
+            let mut from = self.view.position().get(name, partition);
             while from < end && !is_stopping() {
-                from = from.max(log.offsets(stream, partition).map_or(0, |offsets| offsets.start));
+                from = from.max(log.offsets(name, partition).map_or(0, |offsets| offsets.start));
                 let batches = log
-                    .read(stream, partition, from, READ_BYTES)
+                    .read(name, partition, from, READ_BYTES)
                     .map_err(|error| error.to_string())?;
                 let Some(last) = batches.last() else { break };
                 for portion in portions(&batches, DECODE_EVENTS) {
-                    let events = self
+                    let events = stream
                         .decode(partition, portion, from, end)
                         .map_err(|error| error.to_string())?;
-                    self.fold(&events).map_err(|error| error.to_string())?;
+                    self.fold(stream, &events).map_err(|error| error.to_string())?;
                 }
                 from = last.batch.next_offset().min(end);
-                self.stand_at(stream, partition, from)
+                self.stand_at(name, partition, from)
                     .map_err(|error| error.to_string())?;
                 self.view
                     .keep_bounds(&self.options)
@@ -212,16 +238,23 @@ impl Changes {
     }
 
     /// Folds events of a partition, those up to an offset; what they changed, in the order of the events.
-    pub(super) fn take(&self, events: &RecordBatch, partition: u32, upto: u64) -> Result<Told, ViewError> {
+    pub(super) fn take(
+        &self,
+        events: &RecordBatch,
+        stream: &str,
+        partition: u32,
+        upto: u64,
+    ) -> Result<Told, ViewError> {
+        let stream = self.stream(stream)?;
         let mut told: Vec<RecordBatch> = Vec::new();
         let mut unmade: Vec<(u64, String)> = Vec::new();
         let mut at = 0;
         while at < events.num_rows() {
-            let wave = self.wave(&events.slice(at, events.num_rows() - at))?;
-            told.extend(self.changed(&events.slice(at, wave.events), &wave.keys, &mut unmade)?);
+            let wave = self.wave(stream, &events.slice(at, events.num_rows() - at))?;
+            told.extend(self.changed(stream, &events.slice(at, wave.events), &wave.keys, &mut unmade)?);
             at += wave.events;
         }
-        self.stand_at(self.stream(), partition, upto)?;
+        self.stand_at(&stream.name, partition, upto)?;
         let changes = concat_batches(&self.schema, &told);
         let changes = changes.map_err(|error| ViewError::Failed(error.to_string()))?;
         Ok(Told { changes, unmade })
@@ -255,15 +288,15 @@ impl Changes {
     }
 
     /// Folds events: together, or where that breaks off, each half of them for itself. Those that do it change nothing; which they are, by their places, and why.
-    fn fold(&self, events: &RecordBatch) -> Result<Vec<(usize, Panicked)>, ViewError> {
+    fn fold(&self, stream: &ReadStream, events: &RecordBatch) -> Result<Vec<(usize, Panicked)>, ViewError> {
         let count = events.num_rows();
-        match caught(|| self.fold_together(events)) {
+        match caught(|| self.fold_together(stream, events)) {
             Ok(()) => Ok(Vec::new()),
             Err(ViewError::BrokeOff(why)) if self.view.is_whole() && count == 1 => Ok(vec![(0, why)]),
             Err(ViewError::BrokeOff(_)) if self.view.is_whole() && count > 1 => {
                 let half = count / 2;
-                let mut broke_off = self.fold(&events.slice(0, half))?;
-                let second = self.fold(&events.slice(half, count - half))?;
+                let mut broke_off = self.fold(stream, &events.slice(0, half))?;
+                let second = self.fold(stream, &events.slice(half, count - half))?;
                 broke_off.extend(second.into_iter().map(|(place, why)| (half + place, why)));
                 Ok(broke_off)
             }
@@ -271,9 +304,9 @@ impl Changes {
         }
     }
 
-    fn fold_together(&self, events: &RecordBatch) -> Result<(), ViewError> {
+    fn fold_together(&self, stream: &ReadStream, events: &RecordBatch) -> Result<(), ViewError> {
         let mut turn = self.view.turn()?;
-        for decoding in std::iter::once(&self.events).chain(&self.tombstones) {
+        for decoding in std::iter::once(&stream.events).chain(&stream.tombstones) {
             let are_tombstones = matches!(decoding.source, Source::Tombstones(_));
             let is_own = |is_tombstone: Option<bool>| Some((is_tombstone == Some(true)) == are_tombstones);
             let is_wanted: BooleanArray = tombstones(events).iter().map(is_own).collect();
@@ -285,13 +318,13 @@ impl Changes {
     }
 
     /// The longest run of events that have no row in common, and the row, or rows, of each.
-    fn wave(&self, events: &RecordBatch) -> Result<Wave, ViewError> {
+    fn wave(&self, stream: &ReadStream, events: &RecordBatch) -> Result<Wave, ViewError> {
         let mut wave = Wave::default();
         let mut seen: HashSet<GroupKey> = HashSet::new();
         for row in 0..events.num_rows() {
-            let decoding = match &self.tombstones {
+            let decoding = match &stream.tombstones {
                 Some(decoding) if tombstones(events).value(row) => decoding,
-                _ => &self.events,
+                _ => &stream.events,
             };
             let event = events.slice(row, 1);
             let keys = self.view.query.groups(&decoding.source, &event).unwrap_or_default();
@@ -308,13 +341,14 @@ impl Changes {
     /// Folds a wave; the changes. An event after which a row cannot be worked out is noted, and nothing is told of that row: the next change of it is.
     fn changed(
         &self,
+        stream: &ReadStream,
         events: &RecordBatch,
         keys: &[(usize, GroupKey)],
         unmade: &mut Vec<(u64, String)>,
     ) -> Result<Option<RecordBatch>, ViewError> {
         let wanted: Vec<&GroupKey> = keys.iter().map(|(_, key)| key).collect();
         let before = self.view.rows_of(&wanted)?;
-        for (place, why) in self.fold(events)? {
+        for (place, why) in self.fold(stream, events)? {
             unmade.push((offset_of(events, place), why.to_string()));
         }
         let after = self.view.rows_of(&wanted)?;

@@ -1,4 +1,4 @@
-//! Events of several partitions in the order in which they were appended: what one after another did to a row is told of in no other.
+//! Events of several partitions, of one stream or several, in the order in which they were appended: what one after another did to a row is told of in no other.
 //!
 //! ```text
 //! partition 0   1 4 6 …           taken: 1 2 3 4, then 6
@@ -9,7 +9,7 @@
 //! A batch has one moment, and a partition's moments ascend. All partitions are read up to where they stood at once: what comes later was appended
 //! later. What was read and is not taken yet is read again.
 //!
-//! Invariant: when an event is taken, every event that is before it (by moment, partition, offset) is taken, or was taken back.
+//! Invariant: when an event is taken, every event that is before it (by moment, stream, partition, offset) is taken, or was taken back.
 
 use headwater_eventlog::{ReadError, StoredBatch};
 
@@ -19,6 +19,7 @@ use crate::decode::portions;
 
 /// What was read of a partition.
 struct Read {
+    stream: String,
     partition: u32,
     /// Where it begins: a batch may begin before it.
     from: u64,
@@ -31,29 +32,23 @@ struct Read {
 
 /// What is known of the moments of a partition's batches.
 struct Moments {
-    partition: u32,
     moments: Vec<i64>,
     more_from: Option<i64>,
 }
 
-/// Which batches come next, one after another, as runs: of which read, and how many. Ends where somebody may have something earlier.
+/// Which batches come next, one after another, as runs: of which read, and how many. Of those of one moment the earlier read comes first. Ends where somebody may have something earlier.
 fn runs(reads: &[Moments]) -> Vec<(usize, usize)> {
     let mut heads = vec![0; reads.len()];
     let mut runs: Vec<(usize, usize)> = Vec::new();
     loop {
-        let head = |at: usize| Some((*reads[at].moments.get(heads[at])?, reads[at].partition, at));
-        let Some((moment, partition, first)) = (0..reads.len()).filter_map(head).min() else {
+        let head = |at: usize| Some((*reads[at].moments.get(heads[at])?, at));
+        let Some((moment, first)) = (0..reads.len()).filter_map(head).min() else {
             return runs;
         };
-        let is_before = |read: &Moments| {
-            read.more_from
-                .is_none_or(|more| (moment, partition) < (more, read.partition))
+        let may_wait = |(at, read): (usize, &Moments)| {
+            at == first || read.more_from.is_none_or(|more| (moment, first) < (more, at))
         };
-        if !reads
-            .iter()
-            .enumerate()
-            .all(|(at, read)| at == first || is_before(read))
-        {
+        if !reads.iter().enumerate().all(may_wait) {
             return runs;
         }
         heads[first] += 1;
@@ -66,12 +61,13 @@ fn runs(reads: &[Moments]) -> Vec<(usize, usize)> {
 
 impl Runner {
     /// Takes some of what is new, in the order in which it was appended. `true`: there was something.
-    pub(super) async fn turn_in_order(&mut self, source: &str, partitions: u32) -> Result<bool, Halt> {
-        let ends = self.log.position(source).unwrap_or_default();
-        let bytes_max = (READ_BYTES / partitions.max(1) as usize).max(ORDERED_READ_BYTES_MIN);
+    pub(super) async fn turn_in_order(&mut self) -> Result<bool, Halt> {
+        let ends = self.log.position_of_all(self.source.streams());
+        let bytes_max = (READ_BYTES / ends.iter().count().max(1)).max(ORDERED_READ_BYTES_MIN);
         let mut reads: Vec<Read> = Vec::new();
-        for partition in 0..partitions {
-            match self.read(source, partition, ends.get(source, partition), bytes_max) {
+        // By stream and partition.
+        for (stream, partition, end) in ends.iter() {
+            match self.read(stream, partition, end, bytes_max) {
                 Ok(read) => reads.push(read),
                 // Deleted meanwhile: the next turn begins where the stream does then.
                 Err(ReadError::OutOfRange { .. }) => return Ok(true),
@@ -83,7 +79,6 @@ impl Runner {
             }
         }
         let moments = reads.iter().map(|read| Moments {
-            partition: read.partition,
             moments: read.batches.iter().map(|stored| stored.appended_at_us).collect(),
             more_from: read.more_from,
         });
@@ -92,23 +87,22 @@ impl Runner {
             let undecided = reads.iter().find(|read| read.is_undecided);
             let is_held = reads.iter().any(|read| !read.batches.is_empty());
             self.shared.status.lock().waiting = undecided.filter(|_| is_held).map(|read| {
-                let partition = read.partition;
-                format!("a transaction is open in {source}/{partition}, and what was appended after its events is told after it ended")
+                let Read { stream, partition, .. } = read;
+                format!("a transaction is open in {stream}/{partition}, and what was appended after its events is told after it ended")
             });
             return Ok(false);
         }
         self.views_have_folded().await?;
         for (at, count) in runs {
+            let run: Vec<StoredBatch> = reads[at].batches.drain(..count).collect();
             let Read {
+                stream,
                 partition,
                 from,
-                batches,
                 ..
-            } = &mut reads[at];
-            let run: Vec<StoredBatch> = batches.drain(..count).collect();
-            let (partition, from) = (*partition, *from);
+            } = &reads[at];
             for portion in portions(&run, DECODE_EVENTS) {
-                self.portion(source, partition, portion, from).await?;
+                self.portion(stream, *partition, portion, *from).await?;
             }
             self.go_on().await?;
         }
@@ -116,15 +110,16 @@ impl Runner {
     }
 
     /// Reads some of a partition below an end.
-    fn read(&mut self, source: &str, partition: u32, end: u64, bytes_max: usize) -> Result<Read, ReadError> {
-        let kept = self.log.offsets(source, partition).unwrap_or_default();
-        let from = self.begin(source, partition, kept.start);
+    fn read(&mut self, stream: &str, partition: u32, end: u64, bytes_max: usize) -> Result<Read, ReadError> {
+        let kept = self.log.offsets(stream, partition).unwrap_or_default();
+        let from = self.begin(stream, partition, kept.start);
         let mut batches = match from < end {
-            true => self.log.read(source, partition, from, bytes_max)?,
+            true => self.log.read(stream, partition, from, bytes_max)?,
             false => Vec::new(),
         };
         batches.retain(|stored| stored.batch.base_offset() < end);
         let mut read = Read {
+            stream: stream.to_owned(),
             partition,
             from,
             more_from: None,
@@ -133,11 +128,11 @@ impl Runner {
         };
         match read.batches.last() {
             Some(last) if last.batch.next_offset() < end => read.more_from = Some(last.appended_at_us),
-            None if from < end => self.reached.position.set(source, partition, end),
+            None if from < end => self.reached.position.set(stream, partition, end),
             _ => {}
         }
         if read.more_from.is_none() && kept.high_watermark > end {
-            let stored = self.log.read_stored(source, partition, end, u64::MAX, 1)?;
+            let stored = self.log.read_stored(stream, partition, end, u64::MAX, 1)?;
             read.more_from = stored.first().map(|stored| stored.appended_at_us);
             read.is_undecided = kept.stable == end;
         }
@@ -151,12 +146,11 @@ mod tests {
 
     /// Reads, each the moments of its batches and from when on there may be more; then the runs.
     fn check(reads: &[(&[i64], Option<i64>)], expected: &[(usize, usize)]) {
-        let moments = |(partition, (moments, more_from)): (u32, &(&[i64], Option<i64>))| Moments {
-            partition,
+        let moments = |(moments, more_from): &(&[i64], Option<i64>)| Moments {
             moments: moments.to_vec(),
             more_from: *more_from,
         };
-        let reads: Vec<Moments> = (0..).zip(reads).map(moments).collect();
+        let reads: Vec<Moments> = reads.iter().map(moments).collect();
         assert_eq!(runs(&reads), expected);
     }
 

@@ -17,7 +17,8 @@
 //! - Results, what was parked and the position they were made from are one append: after a crash nothing is made twice and nothing is missing.
 //! - An event that joins a view is taken once the view has folded everything that was in the log when the event was read. So it finds at
 //!   least what was appended before it, whatever was faster.
-//! - Results of one source partition with one key come in the order of their events; of `CHANGES OF` a view, those of all partitions (see [`in_order`]).
+//! - Results of one source partition with one key come in the order of their events; of `CHANGES OF` a view, those of all partitions of all its
+//!   streams (see [`in_order`]).
 //! - What waits to be appended is bounded; while the disk is full a pipeline stands still and goes on by itself.
 
 mod changes;

@@ -54,6 +54,14 @@ pub(crate) struct Pipelines {
     running: Mutex<BTreeMap<String, Running>>,
 }
 
+/// Where a pipeline begins.
+struct Begins<'a> {
+    /// Whether it has read nothing yet.
+    is_new: bool,
+    /// The streams of which it has read nothing yet.
+    streams: Vec<&'a str>,
+}
+
 /// A pipeline and its thread.
 struct Running {
     shared: Arc<Shared>,
@@ -84,7 +92,7 @@ impl Pipelines {
     pub(crate) fn check(&self, spec: &PipelineSpec) -> Result<PipelineColumns, ViewError> {
         let flow = self.compile(spec)?;
         Ok(PipelineColumns {
-            source: self.stream_of(spec, &flow)?,
+            sources: self.streams_of(spec, &flow)?,
             output: flow.output,
         })
     }
@@ -93,14 +101,14 @@ impl Pipelines {
     pub(crate) fn check_begin(&self, spec: &PipelineSpec, begins: Option<&str>) -> Result<(), ViewError> {
         match &self.compile(spec)?.source {
             Reads::Changes(name) => match (self.views)(name) {
-                Some(view) => self.check_whole_from(name, &view, &position(begins)?),
+                Some(view) => self.check_whole_from(name, &view, &view.streams(), &position(begins)?),
                 None => Ok(()),
             },
             Reads::Stream(_) => Ok(()),
         }
     }
 
-    /// Runs a pipeline from where it has come to; a source that it has not read yet, from where its definition says. One of its name that runs is
+    /// Runs a pipeline from where it has come to; a stream that it has not read yet, from where its definition says. One of its name that runs is
     /// stopped before.
     pub(crate) fn start(&self, spec: PipelineSpec) -> Result<(), ViewError> {
         let flow = self.compile(&spec)?;
@@ -117,21 +125,31 @@ impl Pipelines {
             .of(info.id)
             .map_err(ViewError::Failed)?
             .unwrap_or_default();
-        let read = self.stream_of(&spec, &flow)?;
-        if let Some(position) = made::beyond(&self.log, &name, &read, &reached.position).map_err(ViewError::Failed)? {
+        let streams = self.streams_of(&spec, &flow)?;
+        if let Some(position) =
+            made::beyond(&self.log, &name, &streams, &reached.position).map_err(ViewError::Failed)?
+        {
             tracing::warn!(
                 pipeline = name,
                 "the position of a pipeline is older than its newest results, as after a repair of the log: it goes on behind them, at {position}"
             );
             reached.position = position;
         }
-        let begins = match reached.position.names(&read) {
-            true => None,
-            false => Some(begins(&spec)?),
+        let (read, new): (Vec<&str>, Vec<&str>) =
+            (streams.iter().map(String::as_str)).partition(|stream| reached.position.names(stream));
+        let first = begins(&spec)?;
+        for stream in &new {
+            reached.position.advance_all(&first.of(stream));
+            // It is noted that it was begun with, whether anything came of it or not.
+            reached.position.advance(stream, 0, 0);
+        }
+        let begins = Begins {
+            is_new: read.is_empty(),
+            streams: new,
         };
         let source = self.source(&spec, &flow, &mut reached.position, begins)?;
         let shared = Arc::new(Shared {
-            source: source.stream().to_owned(),
+            sources: streams.clone(),
             mode: AtomicU8::new(RUN),
             wake: Notify::new(),
             status: Mutex::new(PipelineStatus {
@@ -196,15 +214,17 @@ impl Pipelines {
 
     /// The pipelines that read a stream.
     pub(crate) fn over(&self, stream: &str) -> Vec<String> {
-        let over = self.sources().into_iter().filter(|(_, source)| source == stream);
+        let reads = |(_, sources): &(String, Vec<String>)| sources.iter().any(|source| source == stream);
+        let over = self.sources().into_iter().filter(reads);
         over.map(|(name, _)| name).collect()
     }
 
-    /// Waits until a pipeline has appended what comes of everything below a position (of its source). One that does not run, or stopped, is not waited for.
+    /// Waits until a pipeline has appended what comes of everything below a position (of its sources). One that does not run, or stopped, is not waited for.
     pub(crate) async fn wait_for(&self, name: &str, position: &Position, timeout: Duration) -> Result<(), ViewError> {
         let shared = self.running.lock().get(name).map(|running| Arc::clone(&running.shared));
         let Some(shared) = shared else { return Ok(()) };
-        let wanted = position.of(&shared.source);
+        let mut wanted = position.clone();
+        wanted.retain(|stream| shared.sources.iter().any(|source| source == stream));
         let mut at = shared.position.subscribe();
         let reached = async {
             while !at.borrow_and_update().covers(&wanted) && shared.status.lock().stopped.is_none() {
@@ -238,11 +258,11 @@ impl Pipelines {
         replayed.map_err(failed)
     }
 
-    /// Each with the stream that it reads.
-    pub(crate) fn sources(&self) -> Vec<(String, String)> {
+    /// Each with the streams that it reads.
+    pub(crate) fn sources(&self) -> Vec<(String, Vec<String>)> {
         let running = self.running.lock();
-        let source = |(name, running): (&String, &Running)| (name.clone(), running.shared.source.clone());
-        running.iter().map(source).collect()
+        let sources = |(name, running): (&String, &Running)| (name.clone(), running.shared.sources.clone());
+        running.iter().map(sources).collect()
     }
 
     /// How each stands.
@@ -258,7 +278,7 @@ impl Pipelines {
 
     fn status(&self, shared: &Shared) -> PipelineStatus {
         let mut status = shared.status.lock().clone();
-        let end = self.log.position(&shared.source).unwrap_or_default();
+        let end = self.log.position_of_all(shared.sources.iter().map(String::as_str));
         let lag = lag::of(&self.log, &end, &status.position);
         (status.lag_events, status.lag_seconds) = (lag.events, lag.seconds);
         status
@@ -272,10 +292,10 @@ impl Pipelines {
         }
     }
 
-    /// The stream whose events a pipeline takes.
-    fn stream_of(&self, spec: &PipelineSpec, flow: &Flow) -> Result<String, ViewError> {
+    /// The streams whose events a pipeline takes, by name.
+    fn streams_of(&self, spec: &PipelineSpec, flow: &Flow) -> Result<Vec<String>, ViewError> {
         match &flow.source {
-            Reads::Stream(name) => Ok(name.clone()),
+            Reads::Stream(name) => Ok(vec![name.clone()]),
             Reads::Changes(view) => {
                 let query = compile_view(changes_of(spec)?, &self.log)?.query;
                 if query.is_per_event {
@@ -291,27 +311,19 @@ impl Pipelines {
                          the list",
                     ));
                 }
-                match query.streams().as_slice() {
-                    [only] => Ok((*only).to_owned()),
-                    several => Err(refused(
-                        format!("CHANGES OF '{view}', which reads {} streams,", several.len()),
-                        "their events have no order among them: make a view of each stream",
-                    )),
-                }
+                Ok(query.streams().into_iter().map(str::to_owned).collect())
             }
         }
     }
 
-    /// What a pipeline reads from a position on, or where one `begins`; for the changes of a view, its fold is opened.
+    /// What a pipeline reads from a position on; for the changes of a view, its fold is opened.
     fn source(
         &self,
         spec: &PipelineSpec,
         flow: &Flow,
         from: &mut Position,
-        begins: Option<Position>,
+        begins: Begins<'_>,
     ) -> Result<Source, ViewError> {
-        let is_new = begins.is_some();
-        from.advance_all(&begins.unwrap_or_default());
         match &flow.source {
             Reads::Stream(name) => {
                 let decoder = spec.decoders.iter().find(|decoder| decoder.stream() == name);
@@ -326,8 +338,8 @@ impl Pipelines {
             }
             Reads::Changes(name) => {
                 let asked = (self.views)(name);
-                if is_new && let Some(view) = &asked {
-                    self.check_whole_from(name, view, from)?;
+                if let Some(view) = &asked {
+                    self.check_whole_from(name, view, &begins.streams, from)?;
                 }
                 let mut fold = self.fold(spec, None)?;
                 if !from.covers(&fold.position()) || fold.is_foreign() {
@@ -340,7 +352,7 @@ impl Pipelines {
                     && asked.as_ref().is_none_or(has_more)
                 {
                     let seed = match asked.as_deref() {
-                        Some(view) if is_new => Seed::now(view)?,
+                        Some(view) if begins.is_new => Seed::now(view)?,
                         Some(view) => Seed::written(view, from)?,
                         None => None,
                     };
@@ -355,7 +367,7 @@ impl Pipelines {
                     fold = self.fold_anew(fold, spec, Some(seed))?;
                     match seed::lacking(&fold, &self.log, from) {
                         // What the view folded meanwhile was before it begins.
-                        _ if is_new => from.advance_all(&position),
+                        _ if begins.is_new => from.advance_all(&position),
                         Some(lacking) => return Err(unknown(&lacking)),
                         None => {}
                     }
@@ -365,9 +377,12 @@ impl Pipelines {
         }
     }
 
-    /// A pipeline that is to begin where events stand that are no longer kept would tell changes of rows that nobody has.
-    fn check_whole_from(&self, name: &str, view: &View, from: &Position) -> Result<(), ViewError> {
+    /// A pipeline that is to begin, with these of its view's streams, where events stand that are no longer kept would tell changes of rows that nobody has.
+    fn check_whole_from(&self, name: &str, view: &View, streams: &[&str], from: &Position) -> Result<(), ViewError> {
         let begins_within = |unkept: &Unkept| {
+            if !streams.contains(&unkept.stream.as_str()) {
+                return false;
+            }
             let first = from.get(&unkept.stream, unkept.partition);
             first < unkept.upto.min(view.position().get(&unkept.stream, unkept.partition))
         };

@@ -52,22 +52,22 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The stream whose events are taken.
-    pub(super) fn stream(&self) -> &str {
+    /// The streams whose events are taken.
+    pub(super) fn streams(&self) -> Vec<&str> {
         match self {
-            Source::Stream { name, .. } => name,
-            Source::Changes(changes) => changes.stream(),
+            Source::Stream { name, .. } => vec![name],
+            Source::Changes(changes) => changes.streams().collect(),
         }
     }
 
-    fn decode(&self, partition: u32, portion: &[StoredBatch], from: u64) -> Result<Decoded, ArrowError> {
+    fn decode(&self, stream: &str, partition: u32, portion: &[StoredBatch], from: u64) -> Result<Decoded, ArrowError> {
         match self {
             Source::Stream {
                 decoder, projection, ..
             } => Ok(decoder.decode(partition, portion, from, u64::MAX, Some(projection))),
             // What does not fit its stream's columns is parked by the view itself: nothing changes.
             Source::Changes(changes) => Ok(Decoded {
-                rows: changes.decode(partition, portion, from, u64::MAX)?,
+                rows: changes.decode(stream, partition, portion, from)?,
                 parked: Vec::new(),
             }),
         }
@@ -186,21 +186,27 @@ impl Runner {
     }
 
     fn source_partitions(&self) -> Vec<(u128, u32)> {
-        let info = self.log.stream(self.source.stream());
-        info.map_or_else(Vec::new, |info| {
-            (0..info.partitions).map(|partition| (info.id, partition)).collect()
-        })
+        let found = self
+            .source
+            .streams()
+            .into_iter()
+            .filter_map(|name| self.log.stream(name));
+        found
+            .flat_map(|info| (0..info.partitions).map(move |partition| (info.id, partition)))
+            .collect()
     }
 
     /// Takes some of what is new in every partition. `true`: there was something.
     async fn turn(&mut self) -> Result<bool, Halt> {
-        let source = self.source.stream().to_owned();
-        let Some(partitions) = self.log.stream(&source).map(|info| info.partitions) else {
-            return Err(Halt::Failed(format!("there is no stream '{source}' any more")));
-        };
-        if matches!(self.source, Source::Changes(_)) {
-            return self.turn_in_order(&source, partitions).await;
+        let is_gone = |stream: &&str| self.log.stream(stream).is_none();
+        if let Some(gone) = self.source.streams().into_iter().find(is_gone) {
+            return Err(Halt::Failed(format!("there is no stream '{gone}' any more")));
         }
+        let source = match &self.source {
+            Source::Stream { name, .. } => name.clone(),
+            Source::Changes(_) => return self.turn_in_order().await,
+        };
+        let partitions = self.log.stream(&source).map_or(0, |info| info.partitions);
         let mut took = false;
         for step in 0..partitions {
             let partition = (self.first_partition + step) % partitions;
@@ -263,7 +269,7 @@ impl Runner {
         portion: &[StoredBatch],
         from: u64,
     ) -> Result<(), Halt> {
-        let decoded = self.source.decode(partition, portion, from);
+        let decoded = self.source.decode(source, partition, portion, from);
         let decoded = decoded.map_err(|error| Halt::Failed(error.to_string()))?;
         let end = portion.last().map_or(from, |stored| stored.batch.next_offset());
         let keys = self.keys_of(portion);
@@ -277,7 +283,7 @@ impl Runner {
             let (taken, unmade) = match &self.source {
                 Source::Stream { .. } => (slice.clone(), Vec::new()),
                 Source::Changes(changes) => {
-                    let told = changes.take(&slice, partition, upto);
+                    let told = changes.take(&slice, source, partition, upto);
                     let told = told.map_err(|error| Halt::Failed(error.to_string()))?;
                     (told.changes, told.unmade)
                 }

@@ -16,7 +16,8 @@ pub(super) const FLUSH_AND_STOP: u8 = 2;
 
 /// What a pipeline's thread shares with those who look at it.
 pub(super) struct Shared {
-    pub(super) source: String,
+    /// The streams that it reads.
+    pub(super) sources: Vec<String>,
     pub(super) mode: AtomicU8,
     pub(super) wake: Notify,
     pub(super) status: Mutex<PipelineStatus>,

@@ -47,6 +47,6 @@ pub trait ResultEncoder: Send + Sync {
 pub struct PipelineColumns {
     /// The columns of its results.
     pub output: SchemaRef,
-    /// The stream that it reads.
-    pub source: String,
+    /// The streams that it reads.
+    pub sources: Vec<String>,
 }

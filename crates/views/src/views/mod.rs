@@ -404,8 +404,8 @@ impl Views {
         self.inner.pipelines.over(stream)
     }
 
-    /// The running pipelines, each with the stream that it reads.
-    pub fn pipeline_sources(&self) -> Vec<(String, String)> {
+    /// The running pipelines, each with the streams that it reads.
+    pub fn pipeline_sources(&self) -> Vec<(String, Vec<String>)> {
         self.inner.pipelines.sources()
     }
 
