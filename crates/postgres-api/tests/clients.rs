@@ -342,7 +342,7 @@ async fn a_row_by_its_key_is_asked_for_again_and_again() {
     assert_eq!(code(&refused), "25P02");
     check(&client, "ROLLBACK", &["(0)"]).await;
     // Another view of that name with other columns: the statement says that it has to be prepared again.
-    check(&client, "DROP VIEW totals", &["(0)"]).await;
+    check(&client, "DROP MATERIALIZED VIEW totals", &["(0)"]).await;
     let gone = client.query(&select, &[&7_i32]).await.expect_err("the view is gone");
     assert_eq!(code(&gone), "42P01");
     let other = "CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS entries, count(*) AS total";

@@ -54,6 +54,8 @@ impl SqlState {
     pub const STOPPED: SqlState = SqlState("58000");
     /// ambiguous_column
     pub const AMBIGUOUS: SqlState = SqlState("42702");
+    /// It is there, and something else than what was asked of it.
+    pub const WRONG_OBJECT: SqlState = SqlState("42809");
     /// duplicate_column
     pub const DUPLICATE_COLUMN: SqlState = SqlState("42701");
     /// grouping_error

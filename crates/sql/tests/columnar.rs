@@ -76,7 +76,7 @@ async fn a_columnar_view_is_a_table_like_any_other() {
         &mut scratch,
         &[
             ("SELECT count(*), sum(doubled) FROM history", "2|29.50"),
-            ("DROP VIEW history", "DROP MATERIALIZED VIEW"),
+            ("DROP MATERIALIZED VIEW history", "DROP MATERIALIZED VIEW"),
             ("SELECT * FROM history", "~there is no stream or view 'history'"),
         ],
     )

@@ -177,12 +177,16 @@ async fn a_file_drops_what_it_does_not_define_any_more() {
     assert_eq!(apply(&scratch, &renamed).await, "o Unchanged, w Created, d Created");
     assert_eq!(beside(&renamed), "c, v");
     // What is read by what stays is not dropped.
-    let refused = apply(&scratch, &[&renamed, "DROP VIEW IF EXISTS v;"].concat()).await;
+    let refused = apply(&scratch, &[&renamed, "DROP MATERIALIZED VIEW IF EXISTS v;"].concat()).await;
     assert!(
         refused.starts_with("2BP01") && refused.contains("view 'c'"),
         "{refused}"
     );
-    let file = [&renamed, "DROP VIEW IF EXISTS c;\nDROP VIEW IF EXISTS v;\n"].concat();
+    let file = [
+        &renamed,
+        "DROP VIEW IF EXISTS c;\nDROP MATERIALIZED VIEW IF EXISTS v;\n",
+    ]
+    .concat();
     assert_eq!(
         apply(&scratch, &file).await,
         "o Unchanged, w Unchanged, d Unchanged, c Dropped, v Dropped"
@@ -193,7 +197,7 @@ async fn a_file_drops_what_it_does_not_define_any_more() {
     );
     assert_eq!(beside(&file), "");
     for (more, expected) in [
-        ("DROP VIEW v;", "say DROP VIEW IF EXISTS v"),
+        ("DROP MATERIALIZED VIEW w;", "say DROP MATERIALIZED VIEW IF EXISTS w"),
         ("DROP STREAM IF EXISTS o;", "the events of 'o' would go with it"),
         (
             "DROP VIEW IF EXISTS d;",

@@ -127,7 +127,7 @@ async fn a_renamed_column_is_read_by_both_names() {
                 "ALTER STREAM orders RENAME COLUMN customer TO buyer",
                 "~the stream 'orders' would lose its column 'customer', which view 'by_customer' reads",
             ),
-            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            ("DROP MATERIALIZED VIEW by_customer", "DROP MATERIALIZED VIEW"),
             (
                 "ALTER STREAM orders RENAME COLUMN id TO order_id, RENAME customer TO buyer",
                 "ALTER STREAM",
@@ -228,7 +228,7 @@ async fn an_upcaster_is_applied_wherever_an_old_event_is_read() {
                 "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, CAST(cents / 100.0 AS DECIMAL(12,2)) AS amount, customer WHERE cents > 50",
                 "~the stream 'orders' would lose its column 'cents'",
             ),
-            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            ("DROP MATERIALIZED VIEW by_customer", "DROP MATERIALIZED VIEW"),
             (
                 "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, CAST(cents / 100.0 AS DECIMAL(12,2)) AS amount, customer, value->>'cents' AS was WHERE cents > 50",
                 "ALTER STREAM",
@@ -270,7 +270,7 @@ async fn an_event_that_an_upcaster_cannot_take_is_parked() {
     check(
         &mut scratch,
         &[
-            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            ("DROP MATERIALIZED VIEW by_customer", "DROP MATERIALIZED VIEW"),
             (
                 "ALTER STREAM orders UPCAST FROM VERSION 1 TO (id TEXT NOT NULL, share INTEGER, customer TEXT NOT NULL) AS SELECT id, 1000 / (cents - 100) AS share, customer",
                 "ALTER STREAM",
@@ -296,7 +296,7 @@ async fn what_is_no_upcaster_is_refused() {
     check(
         &mut scratch,
         &[
-            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            ("DROP MATERIALIZED VIEW by_customer", "DROP MATERIALIZED VIEW"),
             (
                 "ALTER STREAM orders UPCAST FROM VERSION 2 AS SELECT *",
                 "~has no version 2",

@@ -155,7 +155,7 @@ async fn a_text_and_bytes() {
                 "ALTER STREAM lines ADD COLUMN more TEXT",
                 "~its format is 'text': the value is its one column",
             ),
-            ("DROP VIEW counted", "DROP MATERIALIZED VIEW"),
+            ("DROP MATERIALIZED VIEW counted", "DROP MATERIALIZED VIEW"),
             ("ALTER STREAM lines RENAME COLUMN value TO line", "ALTER STREAM"),
             ("SELECT count(line) FROM lines", "4"),
         ],

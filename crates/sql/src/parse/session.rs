@@ -96,8 +96,10 @@ pub(super) fn drop(cursor: &mut Cursor) -> Result<Statement, SqlError> {
     cursor.expect_word("DROP")?;
     let noun = if cursor.take_word("STREAM") {
         "stream"
-    } else if cursor.take_word("VIEW") || cursor.take_words(&["MATERIALIZED", "VIEW"]) {
+    } else if cursor.take_word("VIEW") {
         "view"
+    } else if cursor.take_words(&["MATERIALIZED", "VIEW"]) {
+        "materialized view"
     } else if cursor.take_word("COMMAND") {
         "command"
     } else if cursor.take_word("SCHEDULE") {

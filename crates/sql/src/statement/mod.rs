@@ -157,7 +157,7 @@ pub enum Statement {
     Describe(Name),
     /// `DROP STREAM|VIEW|MATERIALIZED VIEW|COMMAND [IF EXISTS] name`
     Drop {
-        /// `stream`, `view` or `command`.
+        /// `stream`, `view`, `materialized view` or `command`.
         noun: &'static str,
         /// The name.
         name: Name,

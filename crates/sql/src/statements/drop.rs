@@ -1,6 +1,6 @@
-//! DROP STREAM, VIEW and COMMAND.
+//! DROP of a stream, a view, a command and their like: each by what it is.
 
-use headwater_catalog::{CatalogError, Definition, INTERNAL_PREFIX};
+use headwater_catalog::{Definition, INTERNAL_PREFIX};
 
 use super::create::stop;
 use super::pipelines;
@@ -22,30 +22,30 @@ pub(crate) async fn drop(
         );
         return Err(error);
     }
-    let existing = inner.catalog.get(name);
-    let materialized = matches!(existing.as_deref(), Some(Definition::View(view)) if view.shape.is_some());
-    match inner.catalog.drop(noun, name, &session.principal).await {
-        Ok(()) => {
+    match inner.catalog.get(name) {
+        Some(existing) => {
+            let kind = kind(&existing);
+            if kind != noun {
+                let error = SqlError::new(SqlState::WRONG_OBJECT, format!("'{name}' is a {kind}, and no {noun}"));
+                return Err(error.hint(format!("write DROP {} {name}", kind.to_uppercase())));
+            }
+            inner.catalog.drop(existing.noun(), name, &session.principal).await?;
             stop(inner, name).await?;
             pipelines::follow(inner, name).await?;
         }
-        Err(CatalogError::Unknown { .. }) if if_exists && existing.is_none() => {}
-        Err(error) => {
-            let other = existing.filter(|definition| definition.noun() != noun);
-            let error = SqlError::from(error);
-            return Err(match other {
-                Some(definition) => error.hint(format!(
-                    "'{name}' is a {}: DROP {}",
-                    definition.noun(),
-                    definition.noun().to_uppercase()
-                )),
-                None => error,
-            });
-        }
+        None if if_exists => {}
+        None => inner.catalog.drop(noun, name, &session.principal).await?,
     }
-    let tag = match (noun, materialized) {
-        ("view", true) => "DROP MATERIALIZED VIEW".to_owned(),
-        _ => format!("DROP {}", noun.to_uppercase()),
-    };
-    Ok(Outcome::Done { tag, position: None })
+    Ok(Outcome::Done {
+        tag: format!("DROP {}", noun.to_uppercase()),
+        position: None,
+    })
+}
+
+/// What a DROP calls it.
+fn kind(definition: &Definition) -> &'static str {
+    match definition {
+        Definition::View(view) if view.shape.is_some() => "materialized view",
+        other => other.noun(),
+    }
 }

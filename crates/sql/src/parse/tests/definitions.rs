@@ -241,7 +241,7 @@ fn drops_and_shows() {
     check("DROP VIEW IF EXISTS \"V\" RESTRICT", "drop view V if_exists=true");
     check(
         "DROP MATERIALIZED VIEW v; drop command c",
-        "drop view v if_exists=false\ndrop command c if_exists=false",
+        "drop materialized view v if_exists=false\ndrop command c if_exists=false",
     );
     check(
         "SHOW STREAMS; show views; SHOW MATERIALIZED VIEWS; SHOW COMMANDS; SHOW TABLES",
