@@ -2,6 +2,7 @@
 
 #[expect(dead_code, reason = "other tests use all of it")]
 mod making;
+mod waiting;
 mod watched;
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use headwater_eventlog::{AppendError, Awaited, EventLog, LogOptions, StreamSetti
 use headwater_host::simulated::{Fault, Simulation};
 use making::{append, part, values};
 use tokio::runtime::{Builder, Runtime};
+use waiting::until;
 use watched::WatchedDisk;
 
 const DIR: &str = "/data";
@@ -57,10 +59,11 @@ impl Ground {
 
     /// Appends one after the other until one is flushed by whoever waits for it; how many that took.
     fn append_until_one_leads(&self) -> u64 {
-        let mut appended = 1;
-        while self.append_in_a_row(1) == WRITER {
+        let mut appended = 0;
+        until("an append leads", || {
             appended += 1;
-        }
+            self.append_in_a_row(1) != WRITER
+        });
         appended
     }
 
@@ -144,9 +147,7 @@ fn after_a_flush_that_failed_nobody_writes() {
         let closed = closing.then(|| {
             let log = ground.log.clone();
             let closed = std::thread::spawn(move || log.close());
-            while ground.log.stopped().is_none() {
-                std::thread::yield_now();
-            }
+            until("it is being closed", || ground.log.stopped().is_some());
             closed
         });
         let (failing, waiting) = ground.runtime.block_on(async { (failing.await, waiting.await) });

@@ -445,7 +445,8 @@ fn an_append_that_needs_a_larger_journal_file_gets_one() {
     log.append_blocking(append(parts)).unwrap();
     drop(log);
     let (log, recovery) = EventLog::open(Host::real(), dir.path(), LogOptions::default()).unwrap();
-    assert_eq!(recovery.batches_replayed, 6);
+    // None, where a checkpoint was written after the append.
+    assert!([0, 6].contains(&recovery.batches_replayed), "{recovery:?}");
     assert_eq!(values(&log, "s", 0).len(), 6);
 }
 

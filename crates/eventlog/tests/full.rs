@@ -2,14 +2,15 @@
 
 #[expect(dead_code, reason = "other tests use all of it")]
 mod making;
+mod waiting;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use headwater_eventlog::{AppendError, EventLog, StreamSettings};
 use headwater_host::Disk;
 use headwater_host::simulated::{Fault, Simulation};
 use making::{append, part, small, values_from};
+use waiting::until;
 
 const DIR: &str = "/data";
 
@@ -17,15 +18,6 @@ fn open(machine: &Simulation) -> EventLog {
     let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
     assert_eq!(recovery.damage, Vec::<String>::new());
     log
-}
-
-/// Waits until something holds; the log tries again five times a second. The deadline is for a test that would never end.
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn value(number: usize) -> String {
@@ -64,6 +56,16 @@ fn fill_up(log: &EventLog, stream: &str, from: usize) -> usize {
     }
 }
 
+/// [`fill_up`] until more than so many were taken: the room comes bit by bit.
+fn fill_more(log: &EventLog, stream: &str, from: usize, more: usize) -> usize {
+    let mut taken = from;
+    until("there is room for more", || {
+        taken = fill_up(log, stream, taken);
+        taken > from + more
+    });
+    taken
+}
+
 fn check(log: &EventLog, stream: &str, count: usize) {
     check_from(log, stream, 0, count);
 }
@@ -96,9 +98,7 @@ fn a_full_disk_refuses_appends_and_takes_them_again_when_there_is_room() {
     log.tend();
     assert_eq!(fill(&log, "s", taken), taken);
     machine.disk.limit_space(Some(machine.disk.used_bytes() + 400 * 1024));
-    until("there is room", || log.full().is_none());
-    let more = fill_up(&log, "s", taken);
-    assert!(more > taken + 50, "{more}");
+    let more = fill_more(&log, "s", taken, 50);
     check(&log, "s", more);
     // A power cut while it is full loses nothing, and a start needs no more room than there is.
     machine.disk.cut_power();
@@ -204,9 +204,7 @@ fn events_that_are_deleted_make_room_on_a_full_disk() {
     machine.disk.limit_space(Some(machine.disk.used_bytes()));
     let taken = fill_up(&log, "s", 0);
     log.delete_records("old", 0, 290).unwrap();
-    until("there is room", || log.full().is_none());
-    let more = fill_up(&log, "s", taken);
-    assert!(more > taken + 50, "{more}");
+    let more = fill_more(&log, "s", taken, 50);
     check(&log, "s", more);
 }
 
@@ -224,9 +222,7 @@ fn a_dropped_stream_makes_room_on_a_full_disk() {
     machine.disk.limit_space(Some(machine.disk.used_bytes() + 300 * 1024));
     let taken = fill_up(&log, "s", 0);
     log.drop_stream("old").unwrap();
-    until("there is room", || log.full().is_none());
-    let more = fill_up(&log, "s", taken);
-    assert!(more > taken + 100, "{more}");
+    let more = fill_more(&log, "s", taken, 100);
     check(&log, "s", more);
     machine.disk.cut_power();
     drop(log);

@@ -1,14 +1,16 @@
 //! A moment in which no file can be opened stops nothing for good: what needs one waits, nothing is lost, and it goes on by itself.
 
 mod making;
+mod waiting;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwater_eventlog::{AppendError, EventLog, StreamSettings};
 use headwater_host::simulated::{Fault, Simulation};
 use making::{append, part, small, values};
+use waiting::until;
 
 const DIR: &str = "/data";
 
@@ -16,15 +18,6 @@ fn open(machine: &Simulation) -> EventLog {
     let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
     assert_eq!(recovery.damage, Vec::<String>::new());
     log
-}
-
-/// Waits until something holds; the log tries again five times a second. The deadline is for a test that would never end.
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn value(number: usize) -> String {

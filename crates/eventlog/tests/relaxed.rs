@@ -92,7 +92,7 @@ fn what_nobody_waits_for_is_flushed_after_its_time() {
     log.append_blocking(append(vec![part("r", 0, &["x"])])).unwrap();
     log.append_blocking(append(vec![part("r", 0, &["y"])])).unwrap();
     while ends(&log) != (2, 2) {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it is never flushed");
+        assert!(begun.elapsed() < Duration::from_secs(120), "it is never flushed");
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(

@@ -81,7 +81,7 @@ fn read(log: &EventLog, at: u64) -> Result<Vec<StoredBatch>, ReadError> {
     let begun = Instant::now();
     loop {
         match log.read("s", 0, at, 1 << 10) {
-            Err(ReadError::Short { why, .. }) if begun.elapsed() < Duration::from_secs(30) => {
+            Err(ReadError::Short { why, .. }) if begun.elapsed() < Duration::from_secs(120) => {
                 assert!(why.contains("worked out anew"), "{why}");
                 std::thread::sleep(Duration::from_millis(1));
             }
