@@ -3,7 +3,7 @@
 mod door;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use door::Door;
 use headwater_kafka_api::KafkaOptions;
@@ -137,17 +137,18 @@ async fn futures_join<T>(futures: impl Iterator<Item = impl Future<Output = T>>)
 }
 
 async fn wait_for_end(door: &Door, topic: &str, end: i64) {
-    for _ in 0..500 {
-        if door
-            .log
-            .offsets(topic, 0)
-            .is_some_and(|offsets| offsets.high_watermark == end as u64)
-        {
+    let began = Instant::now();
+    loop {
+        let offsets = door.log.offsets(topic, 0);
+        if offsets.is_some_and(|offsets| offsets.high_watermark == end as u64) {
             return;
         }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{topic} ends at {offsets:?}, expected {end}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{topic} ends at {:?}, expected {end}", door.log.offsets(topic, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 const INVALID_RECORD: i16 = 87;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A topic `t` of one partition, with key, kind and tags.
 async fn open(entities: Entities) -> (TempDir, Door, TcpStream) {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use door::Door;
 use headwater_kafka_api::KafkaOptions;
@@ -103,10 +103,17 @@ async fn until(what: &str, readers: &[&Reader], mut holds: impl FnMut() -> bool)
     tokio::time::timeout(PATIENCE, settled).await.expect(what);
 }
 
-/// Lets the readers take part for some heartbeats more.
+/// Lets the readers take part until for many heartbeats nobody was given anything.
 async fn at_rest(readers: &[&Reader]) {
-    let start = std::time::Instant::now();
-    until("time passes", readers, || start.elapsed() > Duration::from_secs(4)).await;
+    let times = || -> Vec<usize> { readers.iter().map(|reader| reader.times_assigned()).collect() };
+    let mut last = (times(), Instant::now());
+    until("they come to rest", readers, || {
+        if times() != last.0 {
+            last = (times(), Instant::now());
+        }
+        last.1.elapsed() > Duration::from_secs(4)
+    })
+    .await;
 }
 
 /// Whether the readers have the topic's partitions between them, each about as many.
@@ -192,7 +199,7 @@ async fn share_restart_and_leave(settings: &[(&str, &str)]) {
     door.close().await;
 }
 
-const CLASSIC: [(&str, &str); 2] = [("heartbeat.interval.ms", "300"), ("session.timeout.ms", "6000")];
+const CLASSIC: [(&str, &str); 2] = [("heartbeat.interval.ms", "300"), ("session.timeout.ms", "30000")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn classic_range() {

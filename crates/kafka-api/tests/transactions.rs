@@ -149,7 +149,7 @@ async fn what_takes_too_long_is_aborted() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::open(folder.path(), KafkaOptions::default()).await;
     topic(&door, "t", 1).await;
-    let producer = transactional(&door, "slow", 4_000);
+    let producer = transactional(&door, "slow", 20_000);
     producer.begin_transaction().unwrap();
     send(&producer, "t", 0, "late").await.unwrap();
     let mut commits = door.log.commits();
@@ -182,10 +182,10 @@ async fn the_longest_timeout_is_bounded() {
 }
 
 /// The offset that a group has committed for partition 0 of a topic, as a reader of stable offsets sees it.
-fn committed(consumer: &StreamConsumer, topic: &str) -> Result<Offset, KafkaError> {
+fn committed(consumer: &StreamConsumer, topic: &str, patience: Duration) -> Result<Offset, KafkaError> {
     let mut asked = TopicPartitionList::new();
     asked.add_partition(topic, 0);
-    let found = blocking(|| consumer.committed_offsets(asked, Duration::from_secs(3)))?;
+    let found = blocking(|| consumer.committed_offsets(asked, patience))?;
     Ok(found.elements()[0].offset())
 }
 
@@ -217,7 +217,7 @@ async fn offsets_count_with_the_transaction_over_a_restart() {
                 Err(error) => panic!("{error}"),
             }
         };
-        assert_eq!(committed(&reader, "in").unwrap(), expected, "round {round}");
+        assert_eq!(committed(&reader, "in", PATIENCE).unwrap(), expected, "round {round}");
         let producer = transactional(&door, "copy", 30_000);
         producer.begin_transaction().unwrap();
         let value = message.payload_view::<str>().unwrap().unwrap();
@@ -229,7 +229,10 @@ async fn offsets_count_with_the_transaction_over_a_restart() {
         let group = reader.group_metadata().unwrap();
         blocking(|| producer.send_offsets_to_transaction(&offsets, &group, PATIENCE)).unwrap();
         // Until it ended, nobody can know what is committed.
-        assert!(committed(&reader, "in").is_err(), "round {round}");
+        assert!(
+            committed(&reader, "in", Duration::from_secs(3)).is_err(),
+            "round {round}"
+        );
         match commits {
             true => blocking(|| producer.commit_transaction(PATIENCE)).unwrap(),
             false => blocking(|| producer.abort_transaction(PATIENCE)).unwrap(),

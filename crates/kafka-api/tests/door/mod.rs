@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
@@ -24,9 +25,12 @@ pub struct Door {
 }
 
 impl Door {
-    /// Opens the log in `folder` and serves it on a free port.
+    /// Opens the log in `folder` and serves it on a free port, at an address of its own: nobody is given its port while it is shut.
     pub async fn open(folder: &Path, options: KafkaOptions) -> Door {
-        Door::open_at(SocketAddr::from(([127, 0, 0, 1], 0)), folder, options).await
+        static NUMBER: AtomicU8 = AtomicU8::new(1);
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Door::open_at(SocketAddr::from(([127, high, low, number], 0)), folder, options).await
     }
 
     /// Opens the log in `folder` and serves it at an address: where a door was before, its clients find the way back.
