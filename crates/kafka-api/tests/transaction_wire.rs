@@ -31,6 +31,7 @@ fn said(code: i16) -> &'static str {
         47 => "InvalidProducerEpoch",
         48 => "InvalidTxnState",
         49 => "InvalidProducerIdMapping",
+        59 => "UnknownProducerId",
         90 => "ProducerFenced",
         120 => "TransactionAbortable",
         _ => "another code",
@@ -333,6 +334,27 @@ async fn what_came_before_its_partition_was_added_comes_first() {
     assert_eq!(told.produce(11, true).await, "fine");
     assert_eq!(told.produce(11, true).await, "fine");
     assert_eq!(told.offsets(), (0, 2));
+}
+
+/// librdkafka counts on from the first event that it gave up, also where that one had come and only its answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_has_the_number_of_one_taken_back_is_not_taken_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = told(folder.path()).await;
+    assert_eq!(told.add(3).await, "fine");
+    assert_eq!(told.produce(11, true).await, "fine");
+    assert_eq!(told.end(4, false).await, "fine");
+    assert_eq!(told.add(3).await, "fine");
+    told.sequence = 0;
+    assert_eq!(told.produce(11, true).await, "UnknownProducerId");
+    assert_eq!(told.end(4, false).await, "fine");
+    // As clients do then.
+    assert_eq!(told.init().await, "fine");
+    assert_eq!(told.add(3).await, "fine");
+    assert_eq!(told.produce(11, true).await, "fine");
+    assert_eq!(told.end(4, true).await, "fine");
+    // Two events, and three ends.
+    assert_eq!(told.offsets(), (5, 5));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,6 +97,16 @@ pub enum AppendError {
         /// The sequence that would follow.
         expected: i32,
     },
+    /// A transaction begins with a sequence that one before it used: its producer counted wrong after it gave that one up.
+    #[error(
+        "producer {producer_id} sent sequence {sequence}, which it used in a transaction that has ended: abort, and begin again with a new epoch"
+    )]
+    UsedSequence {
+        /// The producer.
+        producer_id: i64,
+        /// The sequence that came.
+        sequence: i32,
+    },
     /// A newer instance of the producer has written.
     #[error("producer {producer_id} was fenced: epoch {epoch} is older than {current}")]
     Fenced {

@@ -436,6 +436,8 @@ fn append_refusal(error: &AppendError) -> Refusal {
         AppendError::Keyless { .. } => ResponseError::InvalidRecord,
         AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
         AppendError::OutOfSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
+        // Every client aborts on this one and takes a new epoch; librdkafka takes a gap for fatal.
+        AppendError::UsedSequence { .. } => ResponseError::UnknownProducerId,
         AppendError::Fenced { .. } => ResponseError::InvalidProducerEpoch,
         AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
         AppendError::OutsideTransaction { .. } => ResponseError::InvalidTxnState,

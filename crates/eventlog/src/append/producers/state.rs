@@ -16,6 +16,17 @@ pub(crate) struct ProducedBatch {
     pub(crate) appended_at_us: i64,
 }
 
+impl ProducedBatch {
+    /// Whether one of its events has this sequence number.
+    fn holds(&self, sequence: i32) -> bool {
+        match self.base_sequence <= self.last_sequence {
+            true => (self.base_sequence..=self.last_sequence).contains(&sequence),
+            // They wrap around in the middle of it.
+            false => sequence >= self.base_sequence || sequence <= self.last_sequence,
+        }
+    }
+}
+
 /// What is known of one producer in one partition; the newest batch is last. There is none where only a transaction's
 /// end told of the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +70,20 @@ impl ProducerState {
         } else {
             let last_sequence = last_sequence(&producer, batch);
             for known in &self.batches {
-                if known.base_sequence == producer.base_sequence && known.last_sequence == last_sequence {
+                if self.may_come_again(known, batch)
+                    && known.base_sequence == producer.base_sequence
+                    && known.last_sequence == last_sequence
+                {
                     return Ok(Some(*known));
                 }
+            }
+            if let Some(known) = self.batches.iter().find(|known| known.holds(producer.base_sequence))
+                && !self.may_come_again(known, batch)
+            {
+                return Err(AppendError::UsedSequence {
+                    producer_id: producer.id,
+                    sequence: producer.base_sequence,
+                });
             }
             self.batches
                 .back()
@@ -80,6 +102,12 @@ impl ProducerState {
             });
         }
         Ok(None)
+    }
+
+    /// Whether this batch could be a known one that is sent again. One of a transaction that has ended is sent no more: its producer had every answer before
+    /// a commit, and gave up before an abort. Some then count on from the first batch that they gave up, though it is in the log: their next event has its number.
+    fn may_come_again(&self, known: &ProducedBatch, batch: &Batch) -> bool {
+        !batch.is_transactional() || self.open_since.is_some_and(|since| known.base_offset >= since)
     }
 
     /// Remembers a batch that was checked and has its offset.
@@ -173,6 +201,7 @@ mod tests {
                 }
                 Ok(Some(known)) => format!("repeats {}", known.base_offset),
                 Err(AppendError::OutOfSequence { expected, .. }) => format!("expected {expected}"),
+                Err(AppendError::UsedSequence { sequence, .. }) => format!("{sequence} was used"),
                 Err(AppendError::Fenced { current, .. }) => format!("fenced by {current}"),
                 Err(AppendError::OutsideTransaction { .. }) => "outside".to_owned(),
                 Err(other) => other.to_string(),
@@ -211,7 +240,7 @@ mod tests {
         check(&[Transactional(0, 0, 2), Transactional(0, 2, 1)], "new");
         check(&[Transactional(0, 0, 2), Ended(0), Plain(0, 2, 1)], "new");
         check(&[Transactional(0, 0, 2), Ended(0), Transactional(0, 2, 1)], "new");
-        check(&[Transactional(0, 0, 2), Ended(0), Transactional(0, 0, 2)], "repeats 0");
+        check(&[Transactional(0, 0, 2), Transactional(0, 0, 2)], "repeats 0");
         check(
             &[Transactional(0, 0, 2), Ended(1), Transactional(0, 2, 1)],
             "fenced by 1",
@@ -226,5 +255,28 @@ mod tests {
         check(&[Transactional(1, 0, 2), Ended(0), Plain(1, 2, 1)], "new");
         check(&[Ended(3), Plain(2, 0, 1)], "fenced by 3");
         check(&[Ended(3), Plain(3, 5, 1)], "expected 0");
+    }
+
+    #[test]
+    fn what_a_transaction_used_that_has_ended_is_no_retry() {
+        let ended = [Transactional(0, 0, 2), Transactional(0, 2, 1), Ended(0)];
+        let then = |more: &[Sent], expected| check(&[&ended[..], more].concat(), expected);
+        then(&[Transactional(0, 0, 2)], "0 was used");
+        then(&[Transactional(0, 2, 1)], "2 was used");
+        // Larger or smaller than what had the number before.
+        then(&[Transactional(0, 2, 4)], "2 was used");
+        then(&[Transactional(0, 1, 1)], "1 was used");
+        then(&[Transactional(0, 3, 1)], "new");
+        then(&[Transactional(0, 4, 1)], "expected 3");
+        then(&[Transactional(1, 0, 1)], "new");
+        // Beside what the next transaction has written.
+        then(&[Transactional(0, 3, 1), Transactional(0, 3, 1)], "repeats 3");
+        then(&[Transactional(0, 3, 1), Transactional(0, 2, 1)], "2 was used");
+        // No transaction ended here.
+        check(&[Plain(0, 0, 1), Ended(0), Plain(0, 0, 1)], "repeats 0");
+        check(
+            &[Transactional(0, i32::MAX, 3), Ended(0), Transactional(0, 1, 1)],
+            "1 was used",
+        );
     }
 }
