@@ -1,10 +1,10 @@
-//! The documents a newcomer opens first are there, and every path they name is too.
+//! The documents that lead through the tree are there, and every path they name is too.
 
 use super::Tree;
 use crate::finding::Finding;
 
 /// The documents whose paths are looked up.
-const DOCUMENTS: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "docs/decisions.md", "docs/proofs.md"];
 
 /// What a path begins with, when it is one of ours.
 const TOP: [&str; 8] = [
@@ -23,7 +23,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for document in DOCUMENTS {
         let Some(text) = tree.files.get(document) else {
-            findings.push(Finding::file(document, "is missing: a newcomer opens it first"));
+            findings.push(Finding::file(document, "is missing: a newcomer looks for it"));
             continue;
         };
         for (index, line) in text.lines().enumerate() {
@@ -77,7 +77,15 @@ mod tests {
 
     #[test]
     fn what_is_named_is_there() {
-        let tree = |readme: &str| Tree::of(&[("README.md", readme), ("ARCHITECTURE.md", ""), ("docs/sql.md", "")]);
+        let tree = |readme: &str| {
+            Tree::of(&[
+                ("README.md", readme),
+                ("ARCHITECTURE.md", ""),
+                ("docs/decisions.md", ""),
+                ("docs/proofs.md", ""),
+                ("docs/sql.md", ""),
+            ])
+        };
         assert_findings(&super::check(&tree("`docs/sql.md`\n`docs`")), &[]);
         assert_findings(
             &super::check(&tree("one\n`docs/kql.md`")),
@@ -85,7 +93,11 @@ mod tests {
         );
         assert_findings(
             &super::check(&Tree::of(&[("README.md", "")])),
-            &["ARCHITECTURE.md: is missing"],
+            &[
+                "ARCHITECTURE.md: is missing",
+                "docs/decisions.md: is missing",
+                "docs/proofs.md: is missing",
+            ],
         );
     }
 }

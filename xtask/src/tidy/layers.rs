@@ -9,42 +9,31 @@ use super::Tree;
 use crate::finding::Finding;
 
 /// The crates, top to bottom: the table of the design. A crate may depend on those that stand below it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 15] = [
     "headwater",
     "http-api",
     "postgres-api",
     "kafka-api",
     "commands",
     "sql",
-    "models",
     "lake",
     "views",
     "stores",
     "schedules",
     "catalog",
     "schemas",
-    "eventlog-kafka",
     "eventlog",
-    "proofs",
     "records",
     "host",
 ];
 
 /// Libraries that only some crates may know, and why. A name that ends with `*` stands for all that begin so.
 const KEPT_APART: [(&str, &[&str], &str); 9] = [
-    (
-        "kafka-protocol",
-        &["kafka-api", "eventlog-kafka"],
-        "only kafka-* names Kafka",
-    ),
-    (
-        "rdkafka",
-        &["eventlog-kafka"],
-        "clients belong to tests and to the engine on an existing cluster",
-    ),
+    ("kafka-protocol", &["kafka-api"], "only kafka-api names Kafka"),
+    ("rdkafka", &[], "clients belong to tests"),
     (
         "datafusion*",
-        &["sql", "views", "lake", "commands", "models", "headwater"],
+        &["sql", "views", "lake", "commands", "headwater"],
         "the log and the doors know no query engine",
     ),
     (
@@ -55,7 +44,6 @@ const KEPT_APART: [(&str, &[&str], &str); 9] = [
             "lake",
             "sql",
             "commands",
-            "models",
             "postgres-api",
             "http-api",
             "headwater",

@@ -1,4 +1,4 @@
-//! Below the doors only `host` opens a file or reads a clock, and only `kafka-*` names Kafka.
+//! Below the doors only `host` opens a file or reads a clock, and only `kafka-api` names Kafka.
 //!
 //! Code is what stands outside of comments, texts and test modules: those under `#[cfg(test)]`, in files `tests.rs` and in folders `tests`.
 
@@ -7,10 +7,9 @@ use super::sources::code_lines;
 use crate::finding::Finding;
 
 /// The crates below the doors that get the machine from `host`.
-const BELOW: [&str; 13] = [
+const BELOW: [&str; 10] = [
     "commands",
     "sql",
-    "models",
     "lake",
     "views",
     "stores",
@@ -18,8 +17,6 @@ const BELOW: [&str; 13] = [
     "catalog",
     "schemas",
     "eventlog",
-    "eventlog-kafka",
-    "proofs",
     "records",
 ];
 
@@ -58,7 +55,7 @@ const MACHINE_EXCEPTIONS: [(&str, &str); 4] = [
 ];
 
 /// The crates that may name Kafka in code: its doors, and the program that names the doors.
-const KAFKA: [&str; 3] = ["kafka-api", "eventlog-kafka", "headwater"];
+const KAFKA: [&str; 2] = ["kafka-api", "headwater"];
 
 /// The files that may name Kafka in code all the same, and why.
 const KAFKA_EXCEPTIONS: [(&str, &str); 0] = [];
@@ -92,7 +89,7 @@ fn check_with(tree: &Tree, machine_exceptions: &[(&str, &str)], kafka_exceptions
                 findings.push(Finding::line(
                     path,
                     line,
-                    "only kafka-* names Kafka in code: speak of streams, events and offsets",
+                    "only kafka-api names Kafka in code: speak of streams, events and offsets",
                 ));
             }
         }
@@ -161,7 +158,7 @@ mod tests {
         check(
             "crates/views/src/lib.rs",
             "struct KafkaFold;",
-            &["crates/views/src/lib.rs:1: only kafka-* names Kafka"],
+            &["crates/views/src/lib.rs:1: only kafka-api names Kafka"],
         );
     }
 
