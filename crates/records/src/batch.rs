@@ -95,6 +95,11 @@ impl Batch {
         Batch::of(encode::batch(events, compression, producer, 0))
     }
 
+    /// How many bytes [`Batch::encode`] makes of this event alone, not compressed: the smallest batch that it fits into.
+    pub fn bytes_alone(event: &Event) -> usize {
+        encode::bytes_alone(event)
+    }
+
     /// [`Batch::encode`], as part of a transaction of the producer.
     ///
     /// # Panics

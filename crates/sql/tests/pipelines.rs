@@ -444,6 +444,30 @@ async fn results_are_as_many_batches_as_their_stream_wants() {
     scratch.close();
 }
 
+/// A result counts with its headers, as the batch that it is: what fits is appended however small its stream's limit is, and what does not is parked with the limit that was set.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_fits_its_streams_batches_is_appended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM s (n INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            (
+                "CREATE STREAM small WITH (partitions = 1, batch_bytes_max = 200) AS SELECT n, repeat('x', n) AS text FROM s",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO s VALUES (10), (100), (20)", "INSERT 0 3"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT string_agg(n::text, ' ') FROM small", "10 20").await;
+    let reason = "SELECT reason FROM _headwater.parked";
+    let expected = "the pipeline 'small' cannot take it: its result takes 210 bytes with its headers, and batches of the stream have 200 at most: set its batch_bytes_max higher";
+    check_one(&mut scratch, reason, expected).await;
+    scratch.close();
+}
+
 /// A key stands in the value of a result and is its key: where it is long, it is not noted a third time as what was looked up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_key_finds_its_row() {

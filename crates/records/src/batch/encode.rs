@@ -45,16 +45,16 @@ pub(super) fn batch(events: &[Event], compression: Compression, producer: Option
     Bytes::from(out)
 }
 
+/// How many bytes a batch of this event alone takes, not compressed.
+pub(super) fn bytes_alone(event: &Event) -> usize {
+    let size = size(event, 0, 0);
+    BATCH_HEADER_BYTES + varint::size(size as i64) + size
+}
+
 fn put_event(out: &mut Vec<u8>, event: &Event, index: usize, timestamp_ms_base: i64) {
     // Readers add with wrap-around too, so every pair of timestamps has a difference.
     let timestamp_delta = event.timestamp_ms.wrapping_sub(timestamp_ms_base);
-    let mut size = 1 + varint::size(timestamp_delta) + varint::size(index as i64);
-    size += optional_size(event.key.as_deref()) + optional_size(event.value.as_deref());
-    size += varint::size(event.headers.len() as i64);
-    for header in &event.headers {
-        size += optional_size(Some(header.name.as_bytes())) + optional_size(header.value.as_deref());
-    }
-    varint::put(out, size as i64);
+    varint::put(out, size(event, index, timestamp_delta) as i64);
     out.push(0);
     varint::put(out, timestamp_delta);
     varint::put(out, index as i64);
@@ -65,6 +65,17 @@ fn put_event(out: &mut Vec<u8>, event: &Event, index: usize, timestamp_ms_base: 
         put_optional(out, Some(header.name.as_bytes()));
         put_optional(out, header.value.as_deref());
     }
+}
+
+/// What an event takes behind its length.
+fn size(event: &Event, index: usize, timestamp_delta: i64) -> usize {
+    let mut size = 1 + varint::size(timestamp_delta) + varint::size(index as i64);
+    size += optional_size(event.key.as_deref()) + optional_size(event.value.as_deref());
+    size += varint::size(event.headers.len() as i64);
+    for header in &event.headers {
+        size += optional_size(Some(header.name.as_bytes())) + optional_size(header.value.as_deref());
+    }
+    size
 }
 
 fn optional_size(part: Option<&[u8]>) -> usize {

@@ -371,3 +371,18 @@ fn events_taken_back_leave_their_offsets() {
         assert_eq!(emptied.producer(), batch.producer());
     }
 }
+
+/// What a batch of one event is going to take is known before it is encoded.
+#[test]
+fn an_event_alone_takes_what_its_batch_has() {
+    let mut events = golden_events();
+    events.push(event(
+        Some("k"),
+        Some(Box::leak("v".repeat(100_000).into_boxed_str())),
+        i64::MAX,
+    ));
+    for event in events {
+        let batch = Batch::encode(std::slice::from_ref(&event), Compression::None, None);
+        assert_eq!(Batch::bytes_alone(&event), batch.bytes().len(), "{event:?}");
+    }
+}

@@ -30,9 +30,6 @@ pub(super) const POSITIONS_READ_BYTES: usize = 1024 * 1024;
 /// How much of a pipeline's stream is read at a time, where its results say how far it has come.
 pub(super) const RESULTS_READ_BYTES: usize = 1024 * 1024;
 
-/// What a batch of one event takes besides the event's key and value, generously: the header, lengths, and where it came from.
-pub(super) const BATCH_OVERHEAD_BYTES: usize = 1024;
-
 /// The longest position, in bytes of its text, that is noted with each result as where a joined view stood: some 25 partitions. It stands beside every
 /// event, and an event is often no larger.
 pub(super) const JOINED_POSITION_BYTES_MAX: usize = 256;

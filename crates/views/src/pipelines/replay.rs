@@ -46,9 +46,11 @@ impl Runner {
             // What is no longer kept, or cannot be read, stays parked.
             let batches = self.log.read(&source, partition, offset, 1).unwrap_or_default();
             let decoded = decoder.decode(partition, &batches, offset, offset + 1, Some(&projection));
+            let keys = self.keys_of(&batches);
             let made = match decoded.rows.num_rows() {
                 0 => None,
-                _ => Some(self.made(&decoded.rows).await?).filter(|made| made.unfit.is_empty()),
+                _ => Some(self.made((&source, partition), &keys, &decoded.rows).await?)
+                    .filter(|made| made.unfit.is_empty()),
             };
             let Some(made) = made else {
                 replayed.still_parked += 1;
@@ -57,12 +59,8 @@ impl Runner {
             replayed.replayed += 1;
             self.reached.results += made.results.len() as u64;
             self.reached.parked = self.reached.parked.saturating_sub(1);
-            let keys = self.keys_of(&batches);
-            for (offset, mut event) in made.results {
-                if event.key.is_none() {
-                    event.key = keys.get(&offset).cloned();
-                }
-                self.waiting.result(&source, partition, offset, event);
+            for event in made.results {
+                self.waiting.result(partition, event);
             }
             self.waiting.replayed(Address {
                 stream: source.clone(),

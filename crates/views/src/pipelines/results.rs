@@ -1,7 +1,7 @@
 //! What waits to be appended: results, parked events, and the position behind the events that they came of.
 
 use headwater_eventlog::{Append, Part};
-use headwater_records::{Address, Event, Header};
+use headwater_records::{Address, Event};
 
 use super::positions::{self, Reached};
 use super::{PipelineSpec, ResultEncoder};
@@ -34,12 +34,8 @@ impl Waiting {
         self.bytes
     }
 
-    /// Adds the result of an event.
-    pub(super) fn result(&mut self, source: &str, partition: u32, offset: u64, mut event: Event) {
-        event.headers.push(Header {
-            name: FROM_HEADER.to_owned(),
-            value: Some(format!("{source}/{partition}@{offset}").into()),
-        });
+    /// Adds the result of an event of a source partition.
+    pub(super) fn result(&mut self, partition: u32, event: Event) {
         self.bytes += event.bytes();
         match self.runs.last_mut() {
             // Where an event goes that has a key, its key says alone.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::flow::Flow;
-use super::limits::{APPEND_BYTES, BATCH_OVERHEAD_BYTES, DECODE_EVENTS, NOTE_EVERY, READ_BYTES, RETRY, SLICE_EVENTS};
+use super::limits::{APPEND_BYTES, DECODE_EVENTS, NOTE_EVERY, READ_BYTES, RETRY, SLICE_EVENTS};
 use super::positions::{Positions, Reached};
 use super::results::{Waiting, append};
 use super::shared::{FLUSH_AND_STOP, RUN, Shared};
@@ -288,15 +288,12 @@ impl Runner {
                     (told.changes, told.unmade)
                 }
             };
-            let mut made = self.made(&taken).await?;
+            let mut made = self.made((source, partition), &keys, &taken).await?;
             made.unfit.extend(unmade);
             self.reached.events += slice.num_rows() as u64;
             self.reached.results += made.results.len() as u64;
-            for (offset, mut event) in made.results {
-                if event.key.is_none() {
-                    event.key = keys.get(&offset).cloned();
-                }
-                self.waiting.result(source, partition, offset, event);
+            for event in made.results {
+                self.waiting.result(partition, event);
             }
             for (offset, why) in made.unfit {
                 let parked = Parked {
@@ -353,14 +350,22 @@ impl Runner {
         }
     }
 
-    /// What comes of a slice; tried again for as long as a view keeps it waiting.
-    pub(super) async fn made(&mut self, slice: &RecordBatch) -> Result<Made, Halt> {
+    /// What comes of a slice of a source partition; tried again for as long as a view keeps it waiting.
+    pub(super) async fn made(
+        &mut self,
+        (source, partition): (&str, u32),
+        keys: &HashMap<u64, Bytes>,
+        slice: &RecordBatch,
+    ) -> Result<Made, Halt> {
         loop {
             let making = Making {
                 flow: &self.flow,
                 views: &self.views,
                 encoder: self.spec.encoder.as_ref(),
-                event_bytes_max: self.event_bytes_max(),
+                source,
+                partition,
+                keys,
+                batch_bytes_max: self.batch_bytes_max(),
                 has_tombstones: self.has_tombstones,
             };
             let mut made = Made::default();
@@ -372,12 +377,11 @@ impl Runner {
         }
     }
 
-    /// The largest event that the log takes for the stream, with room for what a batch has around it.
-    fn event_bytes_max(&self) -> usize {
+    /// The largest batch that the log takes for the stream.
+    fn batch_bytes_max(&self) -> usize {
         let info = self.log.stream(&self.spec.stream.name);
         let own = info.and_then(|info| info.settings.batch_bytes_max);
-        let most = own.map_or(self.log.options().batch_bytes_max, |own| own as usize);
-        most.saturating_sub(BATCH_OVERHEAD_BYTES)
+        own.map_or(self.log.options().batch_bytes_max, |own| own as usize)
     }
 
     /// Waits until the joined views have folded everything that is in the log now.

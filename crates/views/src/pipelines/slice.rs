@@ -3,11 +3,14 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use headwater_records::{Event, Header};
+use bytes::Bytes;
+use hashbrown::HashMap;
+use headwater_records::{Batch, Event, Header};
 
 use super::columns::{CHANGE_COLUMN, DELETE, OFFSET, TIMESTAMP};
 use super::flow::Flow;
 use super::joined::JOINED_HEADER;
+use super::results::FROM_HEADER;
 use super::spec::ResultEncoder;
 use super::trouble::Trouble;
 use crate::caught;
@@ -18,8 +21,13 @@ pub(super) struct Making<'a> {
     pub flow: &'a Flow,
     pub views: &'a ViewByName,
     pub encoder: &'a dyn ResultEncoder,
-    /// The largest event that the stream takes.
-    pub event_bytes_max: usize,
+    /// The partition that the events stand in.
+    pub source: &'a str,
+    pub partition: u32,
+    /// The keys of events, by their offsets, for results that have none.
+    pub keys: &'a HashMap<u64, Bytes>,
+    /// The largest batch that the stream takes.
+    pub batch_bytes_max: usize,
     /// Whether the result of a row that is gone says no more than that: it is a tombstone of its key.
     pub has_tombstones: bool,
 }
@@ -27,8 +35,8 @@ pub(super) struct Making<'a> {
 /// What came of events, in their order.
 #[derive(Default)]
 pub(super) struct Made {
-    /// The offset of the event that each was made of, and the result.
-    pub results: Vec<(u64, Event)>,
+    /// The results, each with where it came from.
+    pub results: Vec<Event>,
     /// The offset of each event that cannot be worked out, and why.
     pub unfit: Vec<(u64, String)>,
 }
@@ -58,7 +66,7 @@ impl Making<'_> {
         }
     }
 
-    fn results(&self, events: &RecordBatch) -> Result<Vec<(u64, Event)>, Trouble> {
+    fn results(&self, events: &RecordBatch) -> Result<Vec<Event>, Trouble> {
         let schema = events.schema();
         let columns = self.flow.columns.iter().map(|column| schema.index_of(column));
         let own = events.project(&columns.collect::<Result<Vec<usize>, _>>()?)?;
@@ -69,7 +77,7 @@ impl Making<'_> {
         let timestamps = events
             .column_by_name(TIMESTAMP)
             .map(|column| column.as_primitive::<TimestampMicrosecondType>());
-        let mut results: Vec<(u64, Event)> = Vec::with_capacity(encoded.len());
+        let mut results: Vec<Event> = Vec::with_capacity(encoded.len());
         for (row, (mut event, origin)) in encoded.drain(..).zip(flowing.origins.values()).enumerate() {
             let notes = flowing.notes.iter().filter(|notes| notes.is_valid(row));
             event.headers.extend(notes.map(|notes| Header {
@@ -77,20 +85,34 @@ impl Making<'_> {
                 value: Some(notes.value(row).to_owned().into()),
             }));
             let origin = *origin as usize;
-            let bytes = event.bytes();
-            if bytes > self.event_bytes_max {
-                return Err(Trouble::Event(format!(
-                    "its result has {bytes} bytes, more than the {} that the stream takes",
-                    self.event_bytes_max
-                )));
-            }
+            let offset = offset_of(events, origin);
             if event.key.is_some() && kinds.is_some_and(|kinds| kinds.value(origin) == DELETE) {
                 event.value = None;
             }
+            if event.key.is_none() {
+                event.key = self.keys.get(&offset).cloned();
+            }
+            event.headers.push(Header {
+                name: FROM_HEADER.to_owned(),
+                value: Some(format!("{}/{}@{offset}", self.source, self.partition).into()),
+            });
             event.timestamp_ms = timestamps.map_or(-1, |timestamps| timestamps.value(origin).div_euclid(1_000));
-            results.push((offset_of(events, origin), event));
+            self.check_fits(&event)?;
+            results.push(event);
         }
         Ok(results)
+    }
+
+    /// Whether the stream takes an event, alone if need be.
+    fn check_fits(&self, event: &Event) -> Result<(), Trouble> {
+        let bytes = Batch::bytes_alone(event);
+        match bytes <= self.batch_bytes_max {
+            true => Ok(()),
+            false => Err(Trouble::Event(format!(
+                "its result takes {bytes} bytes with its headers, and batches of the stream have {} at most: set its batch_bytes_max higher",
+                self.batch_bytes_max
+            ))),
+        }
     }
 }
 
