@@ -303,10 +303,14 @@ impl Definition {
 }
 
 impl StreamDefinition {
+    /// Whether its columns say what its events are about: KEY, KIND or TAGS.
+    pub fn is_about_something(&self) -> bool {
+        !self.key.is_empty() || self.kind.is_some() || !self.tags.is_empty()
+    }
+
     /// Whether its events are found without a scan where nothing is said of that: those that are about something are.
     pub fn entities_default(&self) -> Option<Entities> {
-        let is_about_something = !self.key.is_empty() || self.kind.is_some() || !self.tags.is_empty();
-        is_about_something.then_some(Entities::Indexed)
+        self.is_about_something().then_some(Entities::Indexed)
     }
 
     /// A stream of which only the name and the partitions are known.

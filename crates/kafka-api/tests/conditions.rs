@@ -185,9 +185,46 @@ async fn a_retry_of_an_idempotent_producer_gets_its_first_answer() {
     door.close().await;
 }
 
+/// Whoever switched the index off is told, and not let through unasked; what needs no index is done.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_without_an_index_takes_conditions_for_headers_like_any_others() {
+async fn a_stream_about_something_without_its_index_refuses_what_depends_on_it() {
     let (_folder, door, mut socket) = open(Entities::None).await;
+    check(&mut socket, &["a"], &[("trace", "1")], Ok(0)).await;
+    let version = [("headwater-if-version", "none")];
+    check(
+        &mut socket,
+        &["b", "a"],
+        &version,
+        Err((1, "not_indexed: stream 't' has no entity index")),
+    )
+    .await;
+    let boundary = [
+        ("headwater-condition", r#"{"none_of":[{"tags":["course:a"]}]}"#),
+        ("trace", "1"),
+    ];
+    check(
+        &mut socket,
+        &["a"],
+        &boundary,
+        Err((0, "not_indexed: no stream that has an entity index declares TAGS")),
+    )
+    .await;
+    check(&mut socket, &["a"], &[("headwater-append-after", "1 hour")], Ok(1)).await;
+    assert_eq!(door.schedules.pending(), 1);
+    drop(socket);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_topic_takes_conditions_for_headers_like_any_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), KafkaOptions::default()).await;
+    let plain = StreamDefinition::schema_free("t", 1);
+    let defined = door
+        .catalog
+        .define_stream(plain, StreamSettings::default(), CreateMode::Create, false, "ann");
+    defined.await.unwrap();
+    let mut socket = connect(&door).await;
     check(&mut socket, &["a"], &[("headwater-if-version", "7@7")], Ok(0)).await;
     drop(socket);
     door.close().await;

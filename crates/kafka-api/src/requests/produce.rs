@@ -237,9 +237,16 @@ async fn submit_partition(
     })
 }
 
-/// What a batch's records ask for. The batches of a stream without an entity index are not opened.
+/// What a batch's records ask for. The batches of a plain topic are not opened.
 async fn asked(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<Asked, Refusal> {
-    if !stream.settings.is_indexed() {
+    // Where the index of such a stream was switched off, what depends on it is refused by the log, and not passed over.
+    let is_about_something = || {
+        broker
+            .catalog
+            .stream(&stream.name)
+            .is_some_and(|stream| stream.is_about_something())
+    };
+    if !stream.settings.is_indexed() && !is_about_something() {
         return Ok(Asked::default());
     }
     let now_us = broker.log.now_us();

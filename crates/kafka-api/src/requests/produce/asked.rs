@@ -1,7 +1,7 @@
 //! What the records of a batch ask for in their headers: what they depend on, and when they are to be appended.
 //!
-//! Only batches for streams with an entity index are looked at, so that plain topics pay nothing; those that ask for nothing are looked through
-//! once, header names alone.
+//! Only batches for streams with an entity index, or with KEY, KIND or TAGS, are looked at, so that plain topics pay nothing; those that ask for nothing are
+//! looked through once, header names alone.
 
 use headwater_catalog::ColumnFacets;
 use headwater_catalog::condition::Streams;

@@ -99,7 +99,13 @@ pub(super) fn refusal(error: &AppendError, records: &[i32]) -> Option<Refusal> {
                 headwater_eventlog::QueryError::Building { .. } | headwater_eventlog::QueryError::Unreadable(_) => {
                     Some(Refusal::new(ResponseError::KafkaStorageError, why))
                 }
-                _ => Some(Refusal::new(ResponseError::InvalidRecord, why)),
+                // Which of several could not be asked is not said.
+                _ => Some(match records {
+                    [first, others @ ..] if others.iter().all(|other| other == first) => {
+                        Refusal::of_record(*first, why)
+                    }
+                    _ => Refusal::new(ResponseError::InvalidRecord, why),
+                }),
             }
         }
         _ => None,
