@@ -1,5 +1,7 @@
 //! The streams that the program keeps for itself, found by name like any other.
 
+use headwater_eventlog::Lacking;
+
 use crate::{Column, ColumnType, StreamDefinition};
 
 /// The stream of definitions.
@@ -38,7 +40,13 @@ fn parked() -> StreamDefinition {
     }
 }
 
-/// Whether a copy of a history may be without this stream: the program's own that keep the newest of each key alone, and can be done without.
-pub fn may_be_left_out(stream: &str) -> bool {
-    stream.starts_with(INTERNAL_PREFIX) && stream != CATALOG_STREAM
+/// What becomes of a stream in a copy of a history of which it no longer has all: the program's own that keep the newest of each key alone can be done
+/// without, and others come with gaps where somebody takes them so.
+pub fn lacking(stream: &str, takes_gaps: bool) -> Lacking {
+    match stream.starts_with(INTERNAL_PREFIX) {
+        _ if stream == CATALOG_STREAM => Lacking::Refused,
+        true => Lacking::LeftOut,
+        false if takes_gaps => Lacking::WithGaps,
+        false => Lacking::Refused,
+    }
 }

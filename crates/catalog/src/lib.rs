@@ -36,7 +36,7 @@ pub use error::CatalogError;
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::{ColumnFacets, FoundBy, found_by};
 pub use graph::{EdgeReference, EdgeTable, GraphDefinition, GraphLabel, GraphProperty, VertexTable};
-pub use internal::{CATALOG_STREAM, INTERNAL_PREFIX, PARKED_STREAM, may_be_left_out};
+pub use internal::{CATALOG_STREAM, INTERNAL_PREFIX, PARKED_STREAM, lacking};
 pub use replace::CreateMode;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 pub use shape::{SearchField, SearchKind, Shape, ViewSettings};

@@ -30,8 +30,9 @@ pub enum ReadError {
     },
     /// Events appended after the moment asked for are no longer kept, so that the state at that moment cannot be told.
     #[error(
-        "{stream}/{partition} no longer keeps all its events: those appended up to {expired_at_us} (microseconds since 1970) are gone \
-         in part, so that its state at {asked_us} cannot be told; ask for a later moment, or keep events longer"
+        "{stream}/{partition} no longer keeps all its events: those appended up to {} are gone in part, so that its state at {} cannot be told",
+        moment(*expired_at_us),
+        moment(*asked_us)
     )]
     Expired {
         /// The stream.
@@ -154,4 +155,9 @@ pub enum OpenError {
         /// What the disk said. It stands in the text, so that it is no source of its own.
         said: std::io::Error,
     },
+}
+
+/// Microseconds since 1970 as people read a moment; the number itself where it lies outside of the years that can be written.
+fn moment(moment_us: i64) -> String {
+    jiff::Timestamp::from_microsecond(moment_us).map_or_else(|_| moment_us.to_string(), |moment| moment.to_string())
 }

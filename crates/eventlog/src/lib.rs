@@ -51,7 +51,7 @@ pub use mend::repair::{Repaired, repair};
 pub use mend::verify::{Progress, StreamVerified, Verified, verify};
 pub use options::LogOptions;
 pub use read::damaged::DamagedPlace;
-pub use read::prefix::{Prefix, PrefixBatch, PrefixPartition, Until};
+pub use read::prefix::{Lacking, Prefix, PrefixBatch, PrefixPartition, Until};
 pub use read::stored::StoredBatch;
 pub use read::stretch::{ReadAhead, Stretch, Taken};
 pub use read::watching::Watch;

@@ -313,6 +313,14 @@ impl EventLog {
     /// The position of a stream that holds exactly the events appended at or before the moment (microseconds since 1970), where they are stable.
     /// [`ReadError::Expired`] where events appended after the moment are no longer kept.
     pub fn position_at(&self, stream: &str, appended_at_us: i64) -> Result<Position, ReadError> {
+        for partition in self.shared.stream(stream).iter().flat_map(|stream| &stream.partitions) {
+            PartitionReader::new(&self.shared, stream, partition.number)?.check_complete(appended_at_us)?;
+        }
+        self.kept_position_at(stream, appended_at_us)
+    }
+
+    /// The same where only some of these events are kept: behind the last of them.
+    pub(crate) fn kept_position_at(&self, stream: &str, appended_at_us: i64) -> Result<Position, ReadError> {
         let ends = self.position(stream).ok_or_else(|| ReadError::Unknown {
             stream: stream.to_owned(),
             partition: 0,

@@ -254,6 +254,9 @@ pub struct Replay {
     /// Copy from a running program instead, by its HTTP door
     #[arg(long, value_name = "ADDRESS")]
     pub from: Option<String>,
+    /// Take what is left of streams that lost events of that time to compaction, retention or deletion
+    #[arg(long)]
+    pub with_gaps: bool,
 }
 
 /// `headwater sql`

@@ -182,7 +182,7 @@ async fn a_copy_is_the_log_as_it_was() {
     replay(&moment, &whole, 2, "is not empty");
     // Nobody can tell what was deleted, as of a moment before that.
     let nowhere = folder.path().join("nowhere");
-    replay(&position, &nowhere, 2, "no longer keeps all its events");
+    replay(&position, &nowhere, 1, "no longer keeps all its events");
     replay("yesterday", &nowhere, 2, "it is neither a time nor a position");
     replay("ledger/0@1000000", &nowhere, 2, "outside of");
     check(&["log", "verify", "--data", &whole_path], 0, "whole");
@@ -271,6 +271,81 @@ async fn a_running_program_is_copied_as_it_was() {
     let then_folder = folder.path().join("then");
     let program = Program::start(&then_folder, &then_folder);
     assert_eq!(program.sql(balances).await.expect("the balances again"), then);
+}
+
+/// A stream that lost events of that time is in the way of a copy, unless what is left of it is taken; moments are told as such.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_a_stream_is_copied_where_that_is_asked_for() {
+    const SQL: &str = "CREATE STREAM whole (n BIGINT) WITH (partitions = 1);
+CREATE STREAM emptied (n BIGINT) WITH (partitions = 1);
+CREATE STREAM thinned (k TEXT, n BIGINT) KEY (k) WITH (partitions = 1, cleanup = 'compact', dirty_ratio_min = 0, segment_ms = 1000);
+CREATE MATERIALIZED VIEW total AS SELECT sum(n) AS n FROM whole;
+INSERT INTO thinned VALUES ('never changed', 0);";
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (application, statements) = SQL.rsplit_once("INSERT").expect("definitions and a statement");
+    let application = program::application(folder.path(), application);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    program.sql(&format!("INSERT{statements}")).await.expect("an event");
+    let mut moments: Vec<String> = Vec::new();
+    for n in 1..=3 {
+        for rows in [
+            format!("whole VALUES ({n})"),
+            format!("emptied VALUES ({n})"),
+            format!("thinned VALUES ('changed', {n})"),
+        ] {
+            program.sql(&format!("INSERT INTO {rows}")).await.expect("an event");
+        }
+        let mut moment = program.sql("SELECT now()").await.expect("the moment");
+        moments.extend(moment.remove(0).remove(0));
+    }
+    drop(program);
+    let source = log(&data);
+    source.delete_records("emptied", 0, 3).expect("all events are deleted");
+    let compacted = || source.offsets("thinned", 0).map(|offsets| offsets.compacted);
+    while compacted() < Some(4) {
+        std::thread::sleep(Duration::from_millis(100));
+        source.tend();
+    }
+    source.close();
+    drop(source);
+
+    let (until, data) = (moments[1].as_str(), path(&data));
+    let program = Program::start(&application, Path::new(&data));
+    let address = program.http.to_string();
+    let replay = |source: [&str; 2], takes_gaps: bool, name: &str, exit: i32, says: &str| {
+        let into = path(&folder.path().join(name));
+        let mut arguments = vec!["replay", "--until", until, source[0], source[1], "--into", &into];
+        arguments.extend(takes_gaps.then_some("--with-gaps"));
+        check(&arguments, exit, says);
+    };
+    let advice = " cannot be told: ask for a later moment, or keep events longer; --with-gaps takes what is left of such streams";
+    replay(["--from", &address], false, "none", 1, advice);
+    replay(["--from", &address], true, "by HTTP", 0, "with gaps thinned: ");
+    drop(program);
+    replay(["--data", &data], false, "none", 1, advice);
+    replay(
+        ["--data", &data],
+        false,
+        "none",
+        1,
+        "no longer keeps all its events: those appended up to 20",
+    );
+    replay(
+        ["--data", &data],
+        true,
+        "then",
+        0,
+        "left out  emptied: nothing is left of what it had then",
+    );
+    for name in ["then", "by HTTP"] {
+        let copy = folder.path().join(name);
+        let program = Program::start(&copy, &copy);
+        assert_eq!(program.number("SELECT n FROM total").await, 3, "{name}");
+        assert_eq!(program.number("SELECT count(*) FROM emptied").await, 0, "{name}");
+        let left = program.sql("SELECT k FROM thinned").await.expect("what is left");
+        assert_eq!(left, [[Some("never changed".to_owned())]], "{name}");
+    }
 }
 
 /// Results that were made once are in the copy: a pipeline there makes none again, and says so.

@@ -23,6 +23,9 @@ const WORD_CHARS_END: usize = 8;
 /// A newer version took a view's place while it was read.
 pub(crate) const VIEW_REPLACED: &str = "view_replaced";
 
+/// The code of a moment that cannot be told any more, since events are gone.
+pub const NO_LONGER_KEPT: &str = "no_longer_kept";
+
 /// The code of what cannot be read because the disk holds something else than was written.
 const DAMAGED: &str = "damaged";
 
@@ -252,7 +255,10 @@ impl From<ReadError> for Problem {
                     .with("start", start)
                     .with("end", end)
             }
-            ReadError::Expired { .. } => Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail),
+            ReadError::Expired { .. } => {
+                let detail = format!("{detail}: ask for a later moment, or keep events longer");
+                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail).code(NO_LONGER_KEPT)
+            }
             ReadError::Short { .. } => Problem::unavailable(detail),
             ReadError::Damaged { .. } => Problem::internal(detail).code(DAMAGED),
             ReadError::Disk { .. } => Problem::internal(detail),

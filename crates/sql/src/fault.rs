@@ -261,28 +261,13 @@ impl From<CatalogError> for SqlError {
     }
 }
 
-/// Microseconds since 1970 as a timestamp; the number itself where it lies outside of the years that can be written.
-fn moment(moment_us: i64) -> String {
-    jiff::Timestamp::from_microsecond(moment_us).map_or_else(|_| moment_us.to_string(), |moment| moment.to_string())
-}
-
 impl From<ReadError> for SqlError {
     fn from(error: ReadError) -> SqlError {
-        if let ReadError::Expired {
-            stream,
-            partition,
-            asked_us,
-            expired_at_us,
-        } = &error
-        {
-            let message = format!(
-                "{stream}/{partition} no longer keeps all its events: those appended up to {} are gone in part, so that its state at {} cannot be told",
-                moment(*expired_at_us),
-                moment(*asked_us)
-            );
-            return SqlError::new(SqlState::EXPIRED, message).hint("ask for a later moment, or keep events longer");
-        }
         let state = match &error {
+            ReadError::Expired { .. } => {
+                let expired = SqlError::new(SqlState::EXPIRED, error.to_string());
+                return expired.hint("ask for a later moment, or keep events longer");
+            }
             ReadError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
             ReadError::OutOfRange { .. } => SqlState::EXPIRED,
             ReadError::Short { .. } => SqlState::DISK_FULL,

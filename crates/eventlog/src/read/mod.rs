@@ -260,8 +260,8 @@ impl<'a> PartitionReader<'a> {
         Ok(stored)
     }
 
-    /// The offset after the last event appended at or before a moment, at most `end`.
-    pub(crate) fn end_at(&self, appended_at_us: i64, end: u64) -> Result<u64, ReadError> {
+    /// Whether everything is kept that had been appended by a moment, or [`ReadError::Expired`].
+    pub(crate) fn check_complete(&self, appended_at_us: i64) -> Result<(), ReadError> {
         let start = self.partition.start().appended_at_us;
         let expired_at_us = start.max(self.partition.compacted().appended_at_us);
         if appended_at_us < expired_at_us {
@@ -272,6 +272,11 @@ impl<'a> PartitionReader<'a> {
                 expired_at_us,
             });
         }
+        Ok(())
+    }
+
+    /// The offset after the last event that is kept of those appended at or before a moment, at most `end`.
+    pub(crate) fn end_at(&self, appended_at_us: i64, end: u64) -> Result<u64, ReadError> {
         // Memory first: what leaves it meanwhile is in a segment by then.
         let tail = self.partition.tail.lock();
         let later = tail

@@ -27,12 +27,24 @@ pub enum Until {
     Position(Position),
 }
 
+/// What becomes of a stream that no longer has all that it had at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// There is no history of that moment.
+    Refused,
+    /// It is left out.
+    LeftOut,
+    /// What is left of it is taken.
+    WithGaps,
+}
+
 /// A history up to a moment, being read.
 pub struct Prefix {
     log: EventLog,
     moment_us: i64,
     streams: Vec<StreamInfo>,
     left_out: Vec<String>,
+    with_gaps: Vec<String>,
     partitions: Vec<Source>,
     /// The partitions that have more, by when their next batch was appended.
     next: BinaryHeap<Reverse<(i64, usize)>>,
@@ -71,8 +83,8 @@ struct Source {
 }
 
 impl EventLog {
-    /// Begins to read the history up to a moment. [`ReadError::Expired`] where a stream no longer has it all; `may_lack` names those that are left out instead.
-    pub fn prefix(&self, until: &Until, may_lack: impl Fn(&str) -> bool) -> Result<Prefix, ReadError> {
+    /// Begins to read the history up to a moment. [`ReadError::Expired`] where a stream no longer has it all, unless `lacking` says something else of it.
+    pub fn prefix(&self, until: &Until, lacking: impl Fn(&str) -> Lacking) -> Result<Prefix, ReadError> {
         let moment_us = match until {
             Until::Time(moment_us) => *moment_us,
             Until::Position(position) => self.appended_below(position)?,
@@ -82,15 +94,25 @@ impl EventLog {
             moment_us,
             streams: Vec::new(),
             left_out: Vec::new(),
+            with_gaps: Vec::new(),
             partitions: Vec::new(),
             next: BinaryHeap::new(),
         };
         for info in self.streams() {
             let ends = match self.position_at(&info.name, moment_us) {
                 Ok(ends) => ends,
-                Err(ReadError::Expired { .. }) if may_lack(&info.name) => {
-                    prefix.left_out.push(info.name);
-                    continue;
+                Err(error @ ReadError::Expired { .. }) => {
+                    let left = match lacking(&info.name) {
+                        Lacking::Refused => return Err(error),
+                        Lacking::LeftOut => None,
+                        Lacking::WithGaps => self.left_at(&info.name, moment_us)?,
+                    };
+                    let Some(left) = left else {
+                        prefix.left_out.push(info.name);
+                        continue;
+                    };
+                    prefix.with_gaps.push(info.name.clone());
+                    left
                 }
                 Err(error) => return Err(error),
             };
@@ -100,6 +122,17 @@ impl EventLog {
             }
         }
         Ok(prefix)
+    }
+
+    /// Where a stream ended at a moment, of whose events then some are gone; `None` where all are.
+    fn left_at(&self, stream: &str, moment_us: i64) -> Result<Option<Position>, ReadError> {
+        let ends = self.kept_position_at(stream, moment_us)?;
+        let has_some = |(name, number, end): (&str, u32, u64)| {
+            let offsets = self.offsets(name, number).unwrap_or_default();
+            end > offsets.start
+        };
+        let is_left = ends.iter().any(has_some);
+        Ok(is_left.then_some(ends))
     }
 
     /// When the last event below a position was appended.
@@ -136,9 +169,14 @@ impl Prefix {
         &self.streams
     }
 
-    /// The streams that are left out since they no longer have it all.
+    /// The streams that are left out since they no longer have it all, or anything.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// The streams that come with what is left of them.
+    pub fn with_gaps(&self) -> &[String] {
+        &self.with_gaps
     }
 
     /// The partitions of the streams.

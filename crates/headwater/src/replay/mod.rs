@@ -15,7 +15,7 @@ mod source;
 use std::fs;
 use std::path::Path;
 
-use headwater_catalog::Catalog;
+use headwater_catalog::{Catalog, INTERNAL_PREFIX};
 use headwater_eventlog::{EventLog, LogOptions, Until};
 use headwater_host::Host;
 use headwater_host::simulated::SimulatedClock;
@@ -39,13 +39,13 @@ pub fn run(options: &arguments::Replay) -> Result<(), Failure> {
     check_empty(target)?;
     let (history, from) = match &options.from {
         Some(address) => (
-            History::of_program(address, &until)?,
+            History::of_program(address, &until, options.with_gaps)?,
             format!("the program at {address}"),
         ),
         None => {
             check_outside(target, &options.data)?;
             (
-                History::of_folder(&options.data, &until)?,
+                History::of_folder(&options.data, &until, options.with_gaps)?,
                 options.data.display().to_string(),
             )
         }
@@ -130,8 +130,16 @@ fn copy_and_define(
         moment::shown(history.head.moment_us)
     ));
     for stream in &history.head.left_out {
+        say(&match stream.starts_with(INTERNAL_PREFIX) {
+            true => format!(
+                "left out  {stream}: it keeps the newest of each key alone, and what it held then cannot be told"
+            ),
+            false => format!("left out  {stream}: nothing is left of what it had then, if it had anything"),
+        });
+    }
+    for stream in &history.head.with_gaps {
         say(&format!(
-            "left out  {stream}: it keeps the newest of each key alone, and what it held then cannot be told"
+            "with gaps {stream}: some of its events of that time are gone, and what is made of it lacks them"
         ));
     }
     let catalog = Catalog::open(copy.clone()).or_exit(Exit::Damaged)?;

@@ -4,15 +4,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use headwater_catalog::may_be_left_out;
+use headwater_catalog::lacking;
 use headwater_eventlog::{EventLog, LogOptions, Prefix, PrefixBatch, ReadError, StreamSettings, Until};
-use headwater_http_api::history::{HistoryFrame, HistoryHead, HistoryPartition};
+use headwater_http_api::history::{HistoryFrame, HistoryHead, HistoryPartition, NO_LONGER_KEPT};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::pieces::{LOG_FOLDER, open_log};
 
 /// How many bytes of a refusal are read.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
+
+/// What can be done about events that are gone.
+const WITH_GAPS: &str = "; --with-gaps takes what is left of such streams";
 
 /// A history that is about to be copied.
 pub struct History {
@@ -30,7 +33,7 @@ enum Batches {
 
 impl History {
     /// Of the log in a data folder, whose program is stopped.
-    pub fn of_folder(data: &Path, until: &Until) -> Result<History, Failure> {
+    pub fn of_folder(data: &Path, until: &Until, takes_gaps: bool) -> Result<History, Failure> {
         if !data.join(LOG_FOLDER).is_dir() {
             let why = format!(
                 "there is no log in {}: name the data folder with --data",
@@ -45,7 +48,8 @@ impl History {
                 format!("the log is damaged: {why}; 'headwater log verify' says where"),
             ));
         }
-        let prefix = log.prefix(until, may_be_left_out).map_err(cannot_cut)?;
+        let prefix = log.prefix(until, |stream| lacking(stream, takes_gaps));
+        let prefix = prefix.map_err(cannot_cut)?;
         let existing = log.streams().into_iter().map(|info| info.name).collect();
         Ok(History {
             head: HistoryHead::of(&prefix, existing),
@@ -54,7 +58,7 @@ impl History {
     }
 
     /// Of a running program whose HTTP door is at this address.
-    pub fn of_program(address: &str, until: &Until) -> Result<History, Failure> {
+    pub fn of_program(address: &str, until: &Until, takes_gaps: bool) -> Result<History, Failure> {
         let unreached = |why: std::io::Error| Failure::new(Exit::Failed, format!("--from {address}: {why}"));
         let asked = match until {
             Until::Time(until_us) => format!("until_us={until_us}"),
@@ -66,7 +70,8 @@ impl History {
         };
         let mut stream = TcpStream::connect(address).map_err(unreached)?;
         // By HTTP 1.0 the answer is what comes until the connection ends.
-        let request = format!("GET /history?{asked} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        let gaps = if takes_gaps { "&with_gaps=true" } else { "" };
+        let request = format!("GET /history?{asked}{gaps} HTTP/1.0\r\nHost: {address}\r\n\r\n");
         stream.write_all(request.as_bytes()).map_err(unreached)?;
         let mut answer = BufReader::new(stream);
         let status = head_of(&mut answer).map_err(unreached)?;
@@ -163,12 +168,16 @@ fn refusal(address: &str, status: u16, answer: &mut impl Read) -> Failure {
     let _ = answer.take(REFUSAL_BYTES_MAX).read_to_string(&mut body);
     let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or("it says no more").to_owned();
-    let exit = if (400..500).contains(&status) {
-        Exit::Usage
-    } else {
-        Exit::Failed
+    let is_gone = problem["code"] == NO_LONGER_KEPT;
+    let exit = match (400..500).contains(&status) && !is_gone {
+        true => Exit::Usage,
+        false => Exit::Failed,
     };
-    Failure::new(exit, format!("--from {address} answers with {status}: {detail}"))
+    let advice = if is_gone { WITH_GAPS } else { "" };
+    Failure::new(
+        exit,
+        format!("--from {address} answers with {status}: {detail}{advice}"),
+    )
 }
 
 fn broken_off(why: &str) -> Failure {
@@ -176,6 +185,10 @@ fn broken_off(why: &str) -> Failure {
 }
 
 fn cannot_cut(error: ReadError) -> Failure {
+    if let ReadError::Expired { .. } = error {
+        let why = format!("{error}: ask for a later moment, or keep events longer{WITH_GAPS}");
+        return Failure::new(Exit::Failed, why);
+    }
     let exit = match error {
         ReadError::Damaged { .. } | ReadError::Disk { .. } => Exit::Damaged,
         ReadError::Short { .. } => Exit::Failed,

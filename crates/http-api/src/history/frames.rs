@@ -36,6 +36,8 @@ pub struct HistoryHead {
     pub events: u64,
     /// Streams that had something by then, and no longer have it all: they do not come.
     pub left_out: Vec<String>,
+    /// Streams that come with what is left of what they had by then.
+    pub with_gaps: Vec<String>,
     /// Every stream that there is now.
     pub existing: Vec<String>,
     /// The streams that come.
@@ -111,6 +113,7 @@ impl HistoryHead {
             moment_us: prefix.moment_us(),
             events: prefix.events(),
             left_out: prefix.left_out().to_vec(),
+            with_gaps: prefix.with_gaps().to_vec(),
             existing,
             streams: streams.collect(),
             partitions: prefix.partitions().map(partition).collect(),
@@ -207,6 +210,7 @@ mod tests {
             moment_us: 5,
             events: 2,
             left_out: vec!["_headwater.groups".to_owned()],
+            with_gaps: vec!["s".to_owned()],
             existing: vec!["s".to_owned()],
             streams: vec![HistoryStream {
                 id: "7".to_owned(),

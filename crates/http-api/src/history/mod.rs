@@ -17,11 +17,12 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use headwater_catalog::may_be_left_out;
+use headwater_catalog::lacking;
 use headwater_eventlog::{Prefix, Until};
 use headwater_records::Position;
 use tokio::sync::mpsc;
 
+pub use crate::problem::NO_LONGER_KEPT;
 pub use frames::{HistoryFrame, HistoryHead, HistoryPartition, HistoryStream};
 
 use crate::door::Door;
@@ -39,14 +40,16 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Begins a history.
 pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri) -> Result<Response, Problem> {
-    let until = until(&Query::new(&uri, &["until_us", "position"])?)?;
+    let query = Query::new(&uri, &["until_us", "position", "with_gaps"])?;
+    let until = until(&query)?;
+    let takes_gaps = query.flag("with_gaps")?;
     let busy = || Problem::unavailable("another history is being read: try again when it is done").code("history_busy");
     let turn = Arc::clone(&door.histories)
         .try_acquire_owned()
         .map_err(|_| busy().retry())?;
     let log = door.state.engine.log().clone();
     let begun = tokio::task::spawn_blocking(move || {
-        let prefix = log.prefix(&until, may_be_left_out)?;
+        let prefix = log.prefix(&until, |stream| lacking(stream, takes_gaps))?;
         let existing = log.streams().into_iter().map(|info| info.name).collect();
         Ok::<_, Problem>((HistoryHead::of(&prefix, existing), prefix))
     });
