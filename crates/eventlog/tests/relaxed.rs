@@ -104,6 +104,27 @@ fn what_nobody_waits_for_is_flushed_after_its_time() {
 }
 
 #[test]
+fn who_waits_for_it_has_it_flushed_at_once() {
+    let machine = Simulation::new(6);
+    let log = log_with_both(&machine, "60000");
+    log.append_blocking(append(vec![part("r", 0, &["x"])])).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let begun = Instant::now();
+    // What nobody has appended, and what is not there, is not waited for.
+    runtime.block_on(log.flushed(&"nothing/0@7;r/0@9,1@1".parse().unwrap()));
+    assert_eq!(ends(&log), (1, 1));
+    // Where nothing waits nothing is hastened: the next one waits for company as ever.
+    log.hasten(&"r/0@1".parse().unwrap());
+    log.append_blocking(append(vec![part("r", 0, &["y"])])).unwrap();
+    assert_eq!(ends(&log), (1, 2));
+    log.hasten(&"r/0@2".parse().unwrap());
+    while ends(&log) != (2, 2) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "it waited for company");
+}
+
+#[test]
 fn closing_loses_nothing() {
     let machine = Simulation::new(5);
     let log = log_with_both(&machine, "60000");

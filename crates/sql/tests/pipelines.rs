@@ -317,6 +317,7 @@ async fn a_pipeline_takes_wider_columns_on_as_its_source_has_them() {
                 "CREATE STREAM",
             ),
             ("CREATE STREAM taken AS SELECT id, n FROM src", "CREATE STREAM"),
+            ("CREATE STREAM \"Taken.Once\" AS SELECT n FROM src", "CREATE STREAM"),
             (
                 "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT id, sum(n) AS n FROM taken GROUP BY id",
                 "CREATE MATERIALIZED VIEW",
@@ -335,6 +336,8 @@ async fn a_pipeline_takes_wider_columns_on_as_its_source_has_them() {
         said.contains("the pipeline 'taken' goes on, and parks what does not fit its columns: it has 'n INTEGER NOT NULL' where its query gives 'n BIGINT'"),
         "{said}"
     );
+    // A name stands there as it can be copied.
+    assert!(said.contains("CREATE OR REPLACE STREAM \"Taken.Once\" AS …"), "{said}");
     check(
         &mut scratch,
         &[

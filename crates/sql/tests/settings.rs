@@ -205,3 +205,37 @@ async fn compact(scratch: &Scratch, stream: &str, upto: u64) {
         tokio::task::spawn_blocking(move || log.tend()).await.expect("it ran");
     }
 }
+
+/// What a session wrote to a relaxed stream it sees at once, in the stream and in what is made of it: whoever waits does not wait for company.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_sees_what_it_wrote_to_a_relaxed_stream() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    let begun = Instant::now();
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM r (n INTEGER) WITH (durability = 'relaxed', flush_ms = 60000)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE STREAM twice WITH (durability = 'relaxed', flush_ms = 60000) AS SELECT 2 * n AS n FROM r",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM r",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO r VALUES (1)", "INSERT 0 1"),
+            ("SELECT count(*) FROM r", "1"),
+            ("INSERT INTO r VALUES (2)", "INSERT 0 1"),
+            ("SELECT c FROM v", "2"),
+            ("INSERT INTO r VALUES (3)", "INSERT 0 1"),
+            ("SELECT sum(n) FROM twice", "12"),
+        ],
+    )
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(50), "it waited for company");
+    scratch.close();
+}

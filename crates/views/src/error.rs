@@ -29,7 +29,10 @@ pub enum ViewError {
         way_out: String,
     },
     /// The view had not got there in time.
-    #[error("the view '{view}' is at {at} and did not reach {wanted} within {waited_ms} ms")]
+    #[error(
+        "the view '{view}' {} and did not reach {wanted} within {waited_ms} ms",
+        standing(at)
+    )]
     Late {
         /// The view.
         view: String,
@@ -128,6 +131,14 @@ pub(crate) fn why_not(error: &ArrowError) -> String {
         | ArrowError::InvalidArgumentError(why)
         | ArrowError::ParseError(why) => why.clone(),
         other => other.to_string(),
+    }
+}
+
+/// Where a view is, in words.
+fn standing(at: &Position) -> String {
+    match at.is_empty() {
+        true => "is at the beginning".to_owned(),
+        false => format!("is at {at}"),
     }
 }
 

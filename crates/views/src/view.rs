@@ -223,6 +223,7 @@ impl View {
         if self.position.borrow().covers(&wanted) {
             return Ok(());
         }
+        self.log.hasten(&wanted);
         let mut changes = self.awaited();
         let reached = async {
             loop {

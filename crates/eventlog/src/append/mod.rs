@@ -2,6 +2,7 @@
 
 pub(crate) mod awaited;
 pub(crate) mod gather;
+pub(crate) mod hasten;
 pub(crate) mod hold;
 pub(crate) mod journal;
 pub(crate) mod producers;

@@ -260,7 +260,7 @@ fn schema(name: &str) -> Option<i64> {
 }
 
 /// A name as it is written in a statement.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = name
         .chars()
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');

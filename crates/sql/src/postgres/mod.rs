@@ -55,7 +55,7 @@ pub(crate) use any::AnyOfLists;
 pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use bytes::lengths;
 pub(crate) use dialect::{as_engine_knows_it, call, first_argument, part_as_engine_knows_it, text};
-pub(crate) use functions::functions;
+pub(crate) use functions::{functions, quoted};
 pub(crate) use json::{JsonAsked, json_functions};
 pub(crate) use last_names::LastNamesCount;
 pub(crate) use quoted::{QuotedBeside, QuotedTexts};

@@ -1,7 +1,7 @@
 //! A question that is to see what was written sees what pipelines made of it, too.
 //!
 //! ```text
-//! after: ratings/0@18 ── the pipeline into ratings_enriched has got there ── after: ratings/0@18; ratings_enriched/1@7 ── …
+//! after: ratings/0@18 ── it is flushed ── the pipeline into ratings_enriched has got there ── after: ratings/0@18; ratings_enriched/1@7 ── …
 //! ```
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use crate::inner::Inner;
 use crate::question::Deadline;
 
 /// A position, and behind it where the streams end that pipelines made of what is below it, as far as they are read under these names. Waits
-/// until those pipelines have got there.
+/// until it is flushed, which takes a moment where a stream is relaxed, and those pipelines have got there.
 pub(crate) async fn through_pipelines(
     inner: &Inner,
     names: Vec<String>,
@@ -21,6 +21,11 @@ pub(crate) async fn through_pipelines(
     deadline: &Deadline,
 ) -> Result<Position, SqlError> {
     let mut after = after.clone();
+    let flushed = async {
+        inner.log.flushed(&after).await;
+        Ok(())
+    };
+    deadline.of(flushed).await?;
     let mut left = inner.views.pipeline_sources();
     if left.is_empty() || after.is_empty() {
         return Ok(after);

@@ -13,6 +13,7 @@ use super::table::Cell;
 use crate::encode::Results;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
+use crate::postgres::quoted;
 use crate::question::{
     Boundary, Moments, Names, meaning, no_parameters, repeated, sources, table_name, upcast, view_spec,
 };
@@ -149,9 +150,10 @@ pub(super) fn outgrown(inner: &Inner, name: &str) -> Result<Option<String>, SqlE
         .collect();
     Ok((!outgrown.is_empty()).then(|| {
         format!(
-            "the pipeline '{name}' goes on, and parks what does not fit its columns: it has {}; CREATE OR REPLACE STREAM {name} AS … with its query takes the \
+            "the pipeline '{name}' goes on, and parks what does not fit its columns: it has {}; CREATE OR REPLACE STREAM {} AS … with its query takes the \
              columns on, and CALL replay_parked('{name}') then what was parked",
-            outgrown.join(", ")
+            outgrown.join(", "),
+            quoted(name)
         )
     }))
 }

@@ -222,6 +222,13 @@ fn waiting_ends_with_the_position_the_time_or_the_view() {
     let ground = ground();
     let views = ground.views(&LAZY);
     let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    let early = ground
+        .runtime
+        .block_on(view.wait_for(&"s/1@1".parse().expect("a position"), Duration::ZERO));
+    assert_eq!(
+        early.expect_err("nothing is there").to_string(),
+        "the view 'v' is at the beginning and did not reach s/1@1 within 0 ms"
+    );
     ground.append(1, &[r#"{"k":"a","n":1}"#]);
     let wait = |position: &str, timeout: Duration| {
         let position: Position = position.parse().expect("a position");

@@ -75,6 +75,17 @@ impl Sequencer {
         false
     }
 
+    /// The open group waits for no more company: somebody waits for its flush.
+    pub(crate) fn hasten(&self) {
+        let mut state = self.state.lock();
+        let was_patient = state.patience.take().is_some();
+        let is_left = was_patient && !state.open.is_empty() && !state.in_hand;
+        drop(state);
+        if is_left {
+            self.filled.notify_one();
+        }
+    }
+
     /// The next group for the writer thread, waiting for one; `None` when there will be none.
     pub(crate) fn next_group(&self) -> Option<InHand<'_>> {
         let mut state = self.state.lock();
