@@ -1,7 +1,7 @@
 //! Views whose disk is full wait for room and go on by themselves; one that stopped for good is asked in its next version.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwater_catalog::{ColumnType, PARKED_STREAM};
 use headwater_eventlog::{Append, AppendError, EventLog, LogOptions, Part, StreamSettings};
@@ -9,19 +9,11 @@ use headwater_host::simulated::{Fault, Simulation};
 use headwater_records::{Batch, Compression, Event};
 use headwater_views::{Selection, View, ViewError};
 
-use crate::ground::{EAGER, Ground, LAZY, WAIT, printed};
+use crate::ground::{EAGER, Ground, LAZY, printed, until};
 use crate::oracle::shelf::Shelf;
 
 const COLUMNS: [(&str, ColumnType, bool); 2] = [("k", ColumnType::Text, true), ("n", ColumnType::BigInt, true)];
 const SUMS: &str = "SELECT k, sum(n) AS total FROM s GROUP BY k";
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < WAIT, "not within {WAIT:?}: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 fn rows(view: &View) -> Vec<String> {
     printed(&view.read(&Selection::All).expect("rows").batches)

@@ -1,7 +1,7 @@
 //! The ground that the tests stand on: a log, a catalog and views in one temporary folder.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
@@ -25,6 +25,15 @@ use tempfile::TempDir;
 use crate::breaking;
 
 pub const WAIT: Duration = Duration::from_secs(120);
+
+/// Waits until something holds.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < WAIT, "not within {WAIT:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// Keeps everything in memory until it is closed.
 pub const LAZY: ViewOptions = ViewOptions {

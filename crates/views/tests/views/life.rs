@@ -10,7 +10,7 @@ use headwater_records::{Batch, Compression, Event, Position};
 use headwater_views::decode::StreamDecoder;
 use headwater_views::{GroupKey, Selection, View, ViewError, ViewOptions};
 
-use crate::ground::{EAGER, Ground, LAZY, WAIT, printed};
+use crate::ground::{EAGER, Ground, LAZY, WAIT, printed, until};
 
 const COLUMNS: [(&str, ColumnType, bool); 2] = [("k", ColumnType::Text, false), ("n", ColumnType::BigInt, true)];
 const QUERY: &str = "SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k";
@@ -169,11 +169,7 @@ fn a_new_version_is_built_beside_the_old_and_takes_its_place() {
     assert_eq!(ground.rows(&new), ["a | 7"]);
     let versions = || std::fs::read_dir(ground.views_dir().join("v")).map_or(0, Iterator::count);
     drop((old, same));
-    let begun = Instant::now();
-    while versions() != 1 && begun.elapsed() < WAIT {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(versions(), 1, "the old store goes with its last holder");
+    until("the old store goes with its last holder", || versions() == 1);
 
     views.remove("v");
     assert!(views.get("v").is_none() && views.all().is_empty());
@@ -277,8 +273,8 @@ fn an_event_is_seen_soon_after_its_commit() {
         .collect();
     waits.sort();
     assert_eq!(row(&view, "a"), ["a | 50 | 50"]);
-    // Far below this on an idle machine. One that runs other tests is late now and then, not always.
-    assert!(waits[4] < Duration::from_millis(50), "{waits:?}");
+    // Far below this. A machine that runs other tests is late now and then, not always; a lane that is not woken is late by an hour.
+    assert!(waits[4] < Duration::from_secs(1), "{waits:?}");
 }
 
 #[test]
@@ -379,10 +375,7 @@ fn a_view_larger_than_its_memory() {
         ground.catch_up(&view);
     }
     // The bounds are kept just after the rows are there to be read.
-    let begun = Instant::now();
-    while view.status().resident_bytes > 50_000 && begun.elapsed() < WAIT {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("the bounds are kept", || view.status().resident_bytes <= 50_000);
     let status = view.status();
     assert_eq!((status.rows, status.lag_events, status.building), (5_000, 0, None));
     assert!(status.resident_bytes <= 50_000 && status.store_bytes > 0, "{status:?}");

@@ -1,13 +1,11 @@
 //! Views stored as memory: nothing on the disk, nothing dropped, and a bound.
 
-use std::time::Instant;
-
 use datafusion::common::ScalarValue;
 use headwater_catalog::{ColumnType, Shape};
 use headwater_records::Position;
 use headwater_views::{Selection, Subscription, ViewError, ViewSpec};
 
-use crate::ground::{EAGER, Ground, LAZY, WAIT};
+use crate::ground::{EAGER, Ground, LAZY, until};
 
 const COLUMNS: [(&str, ColumnType, bool); 2] = [("k", ColumnType::Text, false), ("n", ColumnType::BigInt, true)];
 const QUERY: &str = "SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k";
@@ -61,20 +59,18 @@ fn over_its_bound_it_stops_and_no_other_view_does() {
     let view = views.start(spec(&ground, "m", Some(BYTES_MAX))).expect("it starts");
     let other = views.start(ground.spec("other", QUERY)).expect("it starts");
     let mut upto = 0;
-    while view.status().resident_bytes < BYTES_MAX - 2_000 {
+    until("the bound is near", || {
         append(&ground, upto, upto + 10);
         upto += 10;
         ground.catch_up(&view);
-    }
+        view.status().resident_bytes >= BYTES_MAX - 2_000
+    });
     assert_eq!(ground.rows(&view), ground.in_batch(QUERY), "just below the bound");
     append(&ground, upto, upto + 100);
     ground.catch_up(&other);
-    let begun = Instant::now();
-    while view.status().stopped.is_none() && begun.elapsed() < WAIT {
-        std::thread::yield_now();
-    }
+    until("it stops", || view.status().stopped.is_some());
     let status = view.status();
-    let why = status.stopped.expect("it stops");
+    let why = status.stopped.expect("it stopped");
     assert!(
         why.contains("and it may take 40000") && why.contains("WITH (memory"),
         "{why}"
@@ -85,10 +81,9 @@ fn over_its_bound_it_stops_and_no_other_view_does() {
 
     // With more it is there again.
     views.start(spec(&ground, "m", Some(2 * BYTES_MAX))).expect("it starts");
-    let begun = Instant::now();
-    while views.get("m").expect("a view").status().stopped.is_some() && begun.elapsed() < WAIT {
-        std::thread::yield_now();
-    }
+    until("it goes on", || {
+        views.get("m").expect("a view").status().stopped.is_none()
+    });
     let larger = views.get("m").expect("a view");
     assert_eq!(ground.rows(&larger), ground.in_batch(QUERY));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::catalog::MemTable;
@@ -13,7 +13,7 @@ use headwater_records::Event;
 use headwater_views::{Paused, Selection, Tombstones, View, ViewError, ViewOptions, ViewSpec, Views, as_folded};
 
 use crate::gone;
-use crate::ground::{EAGER, Ground, LAZY, WAIT, assert_same, printed};
+use crate::ground::{EAGER, Ground, LAZY, assert_same, printed, until};
 use crate::oracle::shelf::Shelf;
 
 const COLUMNS: [(&str, ColumnType, bool); 3] = [
@@ -63,14 +63,6 @@ fn paused(ground: &Ground, views: &Views) -> Paused {
 
 fn rows(view: &View) -> Vec<String> {
     printed(&view.read(&Selection::All).expect("readable rows").batches)
-}
-
-pub fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < WAIT, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// How many versions of the view have a folder.

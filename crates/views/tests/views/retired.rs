@@ -11,8 +11,7 @@ use headwater_records::Position;
 use headwater_views::{ImageSpec, LakeTable, LakeVersion, Lakes, Replaced, Standing, ViewError, ViewSpec};
 use parking_lot::Mutex;
 
-use crate::ground::{EAGER, Ground};
-use crate::rebuild::until;
+use crate::ground::{EAGER, Ground, until};
 
 /// What all tables share: which of their writes takes until it may go on, and fails then.
 #[derive(Default)]

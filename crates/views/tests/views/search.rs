@@ -9,7 +9,7 @@ use headwater_views::search::{Connective, Query, SearchImage};
 use headwater_views::{View, ViewOptions, ViewSpec, Views};
 use proptest::prelude::*;
 
-use crate::ground::{EAGER, Ground, LAZY, WAIT, assert_same, printed};
+use crate::ground::{EAGER, Ground, LAZY, assert_same, printed, until};
 
 const PARTITIONS: u32 = 2;
 
@@ -307,15 +307,10 @@ fn changes_are_searchable_within_the_freshness_without_anybody_waiting() {
     spec.definition.settings.freshness_ms = Some(20);
     let view = views.start(spec).expect("it starts");
     ground.append(0, &[RED]);
-    let begun = std::time::Instant::now();
-    let is_there = || {
+    until("it is committed", || {
         let settled = view.image::<SearchImage>().and_then(SearchImage::settled);
         settled.is_some_and(|moment| moment.position().covers(&ground.end()))
-    };
-    while !is_there() {
-        assert!(begun.elapsed() < WAIT, "nothing is committed");
-        std::thread::yield_now();
-    }
+    });
     views.close();
 }
 
