@@ -2,6 +2,7 @@
 
 #[expect(dead_code, reason = "other tests use all of it")]
 mod scratch;
+mod waiting;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use headwater_lake::DeltaLakes;
 use scratch::{Scratch, check};
+use waiting::until;
 
 fn opened(folder: &Path) -> Scratch {
     Scratch::open_over(folder, |views| {
@@ -339,10 +341,10 @@ async fn an_archive_is_rewound_to_before_the_first_event_that_its_stream_keeps()
             let end = scratch.log.position("clicks").expect("the stream");
             let at = format!("FOR SYSTEM_TIME AS OF POSITION '{end}'");
             let explain = format!("EXPLAIN SELECT n FROM bare {at}");
-            // A version of the table stands there.
-            while scratch.run(&explain, &[]).await.contains("RewoundEvents") {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            until("a version of the table stands there", async || {
+                !scratch.run(&explain, &[]).await.contains("RewoundEvents")
+            })
+            .await;
             version = Some(at);
         }
     }

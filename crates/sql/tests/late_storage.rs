@@ -2,6 +2,7 @@
 
 #[expect(dead_code, reason = "other tests use all of it")]
 mod scratch;
+mod waiting;
 
 use std::fmt;
 use std::path::Path as Folder;
@@ -20,6 +21,7 @@ use object_store::{
     PutOptions, PutPayload, PutResult, Result,
 };
 use scratch::{Scratch, check};
+use waiting::until;
 
 /// A bucket in memory that can fall silent.
 #[derive(Debug, Clone)]
@@ -143,10 +145,11 @@ async fn a_bucket_that_does_not_answer_holds_up_its_own_views_alone() {
     assert!(late(&scratch).await.expect("it ran").is_empty(), "not yet");
     bucket.is_silent.store(false, Ordering::SeqCst);
     let mut started: Vec<String> = Vec::new();
-    while started.len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    until("both start", async || {
         started.extend(late(&scratch).await.expect("it ran"));
-    }
+        started.len() == 2
+    })
+    .await;
     check(
         &mut scratch,
         &[

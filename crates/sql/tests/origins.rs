@@ -1,8 +1,7 @@
 //! Rows traced back through pipelines to the first streams, and the rows that those found on the way.
 
 mod scratch;
-
-use std::time::Duration;
+mod waiting;
 
 use bytes::Bytes;
 use headwater_eventlog::{Append, Part};
@@ -10,6 +9,7 @@ use headwater_records::{Batch, Compression, Event, Header};
 use headwater_sql::limits::ORIGINS_DEPTH_MAX;
 use headwater_views::{FROM_HEADER, PRINCIPAL};
 use scratch::{Scratch, check};
+use waiting::until;
 
 const APPLICATION: &str = "
     CREATE STREAM product_changes (id TEXT NOT NULL, title TEXT) KEY (id) WITH (partitions = 2);
@@ -166,21 +166,11 @@ async fn a_row_that_another_version_of_a_view_tells_is_said_to_be_one() {
         ],
     )
     .await;
-    let is_asked = async {
-        while scratch
-            .engine
-            .views()
-            .get("products")
-            .expect("it runs")
-            .definition()
-            .version
-            == 1
-        {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let is_asked = tokio::time::timeout(Duration::from_secs(120), is_asked).await;
-    is_asked.expect("the new version takes its place");
+    until("the new version takes its place", async || {
+        let view = scratch.engine.views().get("products").expect("it runs");
+        view.definition().version > 1
+    })
+    .await;
     check(
         &mut scratch,
         &[(
@@ -269,9 +259,10 @@ async fn a_list_in_a_row_that_was_found_is_a_list() {
         CREATE MATERIALIZED VIEW last_called STORED AS document KEY (k) AS SELECT k, x FROM called;
         INSERT INTO calls VALUES ('a')";
     assert_eq!(scratch.run(application, &[]).await, "INSERT 0 1");
-    while scratch.run("SELECT * FROM last_called", &[]).await.is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until("the call comes through", async || {
+        !scratch.run("SELECT * FROM last_called", &[]).await.is_empty()
+    })
+    .await;
     check(
         &mut scratch,
         &[(

@@ -2,6 +2,7 @@
 
 #[expect(dead_code, reason = "other tests use all of it")]
 mod scratch;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use headwater_lake::DeltaLakes;
 use headwater_sql::parse::parse;
 use headwater_sql::{Outcome, SqlError};
 use scratch::{Scratch, check};
+use waiting::until;
 
 const SHOP: &str = "
 CREATE STREAM s (k TEXT NOT NULL, n BIGINT NOT NULL, words TEXT) KEY (k) WITH (partitions = 2);
@@ -140,9 +142,10 @@ async fn a_change_that_needs_no_build_says_so_and_is_in_force() {
 
 /// Waits until nothing is being built.
 async fn settled(scratch: &mut Scratch) {
-    while scratch.run("SHOW VIEWS", &[]).await.contains("buil") {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("nothing is being built", async || {
+        !scratch.run("SHOW VIEWS", &[]).await.contains("buil")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

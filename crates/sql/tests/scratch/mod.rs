@@ -87,7 +87,7 @@ impl Scratch {
         Session {
             principal: "test".to_owned(),
             after: Some(self.written.clone()),
-            timeout: Some(Duration::from_secs(30)),
+            timeout: Some(Duration::from_secs(120)),
             ..Session::default()
         }
     }
