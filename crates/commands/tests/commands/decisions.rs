@@ -478,29 +478,41 @@ async fn a_row_that_nothing_changed_is_decided_on_while_its_view_stands_still() 
         let arguments = format!(r#"{{"account":"{account}","amount":100,"teller":null}}"#);
         check(&scratch, &[("deposit", &arguments, "~transactions")]).await;
     }
+    // It is compiled by its first call.
+    check(
+        &scratch,
+        &[(
+            "withdraw",
+            r#"{"account":"cid","amount":1,"teller":null}"#,
+            "refused: insufficient funds",
+        )],
+    )
+    .await;
     // The view has it all, and gets no further.
     assert_eq!(scratch.rows("SELECT count(*) FROM balances").await, "2");
     let paused = scratch.engine.views().pause("transactions").expect("it is folded");
-    let hasty = Session {
-        timeout: Some(Duration::from_millis(500)),
-        ..session()
-    };
-    let withdraw = async |account: &str, amount: u32| {
+    let withdraw = async |account: &str, amount: u32, ms: u64, expected: &str| {
+        let session = Session {
+            timeout: Some(Duration::from_millis(ms)),
+            ..session()
+        };
         let arguments = format!(r#"{{"account":"{account}","amount":{amount},"teller":null}}"#);
         let arguments = Arguments::Json(arguments.into());
-        line(&scratch.commands.call(&hasty, "withdraw", arguments, None).await)
+        let came = line(&scratch.commands.call(&session, "withdraw", arguments, None).await);
+        assert!(came.starts_with(expected), "{account} {amount}: {came}");
     };
-    let is_through = |came: String| assert!(came.starts_with("transactions {"), "{came}");
-    let is_late = |came: String| assert!(came.starts_with("late: "), "{came}");
-    is_through(withdraw("ann", 10).await);
+    let is_through = async |account: &str, amount: u32| withdraw(account, amount, 60_000, "transactions {").await;
+    let is_refused = async |account: &str| withdraw(account, 1, 60_000, "refused: insufficient funds").await;
+    let is_late = async |account: &str, amount: u32| withdraw(account, amount, 500, "late: ").await;
+    is_through("ann", 10).await;
     // Of what came since, it is known that it changed another row.
-    is_through(withdraw("bob", 10).await);
-    assert_eq!(withdraw("cid", 1).await, "refused: insufficient funds");
+    is_through("bob", 10).await;
+    is_refused("cid").await;
     // What a row will be follows from what was appended, also by a call that was decided alone.
-    is_through(withdraw("ann", 10).await);
-    is_late(withdraw("bob", 1_000).await);
+    is_through("ann", 10).await;
+    is_late("bob", 1_000).await;
     // Only that it is refused has to wait until what it rests on is durable.
-    is_through(withdraw("bob", 10).await);
+    is_through("bob", 10).await;
     // What nobody has looked at may have changed any row.
     let append = Append {
         parts: vec![foreign("eve")],
@@ -508,11 +520,11 @@ async fn a_row_that_nothing_changed_is_decided_on_while_its_view_stands_still() 
         condition: None,
     };
     scratch.log.append(append).await.expect("the log takes it");
-    is_late(withdraw("cid", 1).await);
+    is_late("cid", 1).await;
     drop(paused);
-    is_through(withdraw("ann", 80).await);
-    assert_eq!(withdraw("ann", 1).await, "refused: insufficient funds");
-    is_through(withdraw("bob", 80).await);
-    assert_eq!(withdraw("bob", 1).await, "refused: insufficient funds");
+    for account in ["ann", "bob"] {
+        is_through(account, 80).await;
+        is_refused(account).await;
+    }
     scratch.close();
 }

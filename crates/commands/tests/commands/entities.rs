@@ -8,7 +8,7 @@ use headwater_commands::CommandError;
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, Marker, Producer};
 
-use crate::scratch::{Scratch, line};
+use crate::scratch::{Scratch, line, until};
 
 const DEFINITIONS: &str = "
 CREATE STREAM moves (account TEXT NOT NULL, amount BIGINT NOT NULL) KEY (account) WITH (partitions = 2);
@@ -290,9 +290,7 @@ async fn an_open_transaction_is_waited_for_where_it_writes_of_the_entity() {
                     .await,
             )
         });
-        while scratch.commands.metrics().outrun == before {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it is outrun", async || scratch.commands.metrics().outrun > before).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!waiting.is_finished(), "{ends:?}");
         let outrun = scratch.commands.metrics().outrun - before;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headwater_commands::{CommandError, CommandOutcome};
 
-use crate::scratch::{Scratch, line};
+use crate::scratch::{Scratch, begun, line};
 
 const DEFINITIONS: &str = "
 CREATE STREAM moves (account TEXT NOT NULL, amount BIGINT NOT NULL) KEY (account) WITH (partitions = 2);
@@ -38,15 +38,15 @@ async fn application(folder: &tempfile::TempDir) -> Arc<Scratch> {
     Scratch::compiled(folder.path(), DEFINITIONS, &calls).await
 }
 
-/// Makes calls at once; their answers, in the same order.
+/// Makes calls at once; their answers, in the same order. None is through before all have come.
 async fn at_once(scratch: &Arc<Scratch>, calls: &[(&'static str, String, String)]) -> Vec<Answer> {
-    let mut calling = Vec::new();
-    for (command, arguments, key) in calls.iter().cloned() {
+    let hold = scratch.log.hold(&["moves".to_owned()]).await;
+    let calls = calls.iter().cloned().map(|(command, arguments, key)| {
         let scratch = Arc::clone(scratch);
-        calling.push(tokio::spawn(async move {
-            scratch.call(command, &arguments, Some(&key)).await
-        }));
-    }
+        async move { scratch.call(command, &arguments, Some(&key)).await }
+    });
+    let calling = begun(calls).await;
+    drop(hold);
     let mut answers: Vec<Answer> = Vec::new();
     for call in calling {
         answers.push(call.await.expect("the call ends"));

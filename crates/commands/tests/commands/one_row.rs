@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwater_commands::CommandError;
 
-use crate::scratch::{Scratch, line};
+use crate::scratch::{Scratch, begun, line};
 
 const DEFINITIONS: &str = "
 CREATE STREAM invoices (number BIGINT NOT NULL, customer TEXT NOT NULL) KEY (number) WITH (partitions = 2);
@@ -46,12 +46,14 @@ async fn the_one_row_is_decided_on_without_a_plan_and_by_many_together() {
         r#"invoices {"number":3,"customer":"bob"}"#
     );
     let before = scratch.commands.metrics();
-    let calls: Vec<_> = (0..CALLS)
-        .map(|_| {
-            let scratch = Arc::clone(&scratch);
-            tokio::spawn(async move { scratch.call("create_invoice", BOB, None).await })
-        })
-        .collect();
+    // None is through before all have come.
+    let hold = scratch.log.hold(&["invoices".to_owned()]).await;
+    let calls = (0..CALLS).map(|_| {
+        let scratch = Arc::clone(&scratch);
+        async move { scratch.call("create_invoice", BOB, None).await }
+    });
+    let calls = begun(calls).await;
+    drop(hold);
     for call in calls {
         let outcome = call.await.expect("it ends");
         assert_eq!(outcome.as_ref().map_err(CommandError::code).err(), None);

@@ -1,7 +1,9 @@
 //! Commands on a real log in a scratch folder.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -18,6 +20,8 @@ use headwater_sql::statement::Statement;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
 use headwater_views::{ViewOptions, Views};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// What the tests decide over.
 pub const BANK: &str = "
@@ -190,6 +194,42 @@ impl Scratch {
             Err(error) => format!("{}: {error}", error.state.0),
         }
     }
+}
+
+/// Waits until something holds. The deadline is for a test that would never end.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), waiting)
+        .await
+        .expect(what);
+}
+
+/// Makes calls on tasks of their own, and comes back once each of them is done or waits for others.
+pub async fn begun<Call>(calls: impl IntoIterator<Item = Call>) -> Vec<JoinHandle<Call::Output>>
+where
+    Call: Future<Output: Send + 'static> + Send + 'static,
+{
+    let begun = Arc::new(Semaphore::new(0));
+    let calling = calls.into_iter().map(|call| {
+        let begun = Arc::clone(&begun);
+        tokio::spawn(async move {
+            let mut call = pin!(call);
+            let first = futures::poll!(call.as_mut());
+            begun.add_permits(1);
+            match first {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => call.await,
+            }
+        })
+    });
+    let calling: Vec<_> = calling.collect();
+    let all = begun.acquire_many(calling.len() as u32).await;
+    drop(all.expect("nobody closes it"));
+    calling
 }
 
 fn lines(batches: &[RecordBatch]) -> String {

@@ -14,7 +14,7 @@ use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
 use headwater_views::GroupKey;
 
-use crate::scratch::{Scratch, line, session};
+use crate::scratch::{Scratch, begun, line, session};
 
 const DEFINITIONS: &str = "
 CREATE STREAM moves (account TEXT NOT NULL, amount BIGINT NOT NULL, note TEXT) KEY (account) WITH (partitions = 3);
@@ -68,15 +68,15 @@ async fn application(folder: &tempfile::TempDir) -> Arc<Scratch> {
     Scratch::compiled(folder.path(), DEFINITIONS, &calls).await
 }
 
-/// Makes calls at once, and counts what they come to: by their codes, `ok` where they were done.
+/// Makes calls at once, and counts what they come to: by their codes, `ok` where they were done. None is through before all have come.
 async fn at_once(scratch: &Arc<Scratch>, calls: Vec<(&'static str, String)>) -> BTreeMap<String, usize> {
-    let mut calling = Vec::new();
-    for (command, arguments) in calls {
+    let hold = scratch.log.hold(&["moves".to_owned()]).await;
+    let calls = calls.into_iter().map(|(command, arguments)| {
         let scratch = Arc::clone(scratch);
-        calling.push(tokio::spawn(
-            async move { scratch.call(command, &arguments, None).await },
-        ));
-    }
+        async move { scratch.call(command, &arguments, None).await }
+    });
+    let calling = begun(calls).await;
+    drop(hold);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for call in calling {
         let code = match call.await.expect("the call ends") {

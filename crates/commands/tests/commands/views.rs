@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_commands::CommandError;
 use headwater_eventlog::{Append, EventLog, Part};
 use headwater_records::{Batch, Compression, Event};
 
-use crate::scratch::{Scratch, line};
+use crate::scratch::{Scratch, line, until};
 
 const DEFINITIONS: &str = "
 CREATE STREAM seats (seat BIGINT NOT NULL, holder TEXT, changes BIGINT NOT NULL) KEY (seat) WITH (partitions = 2);
@@ -176,14 +175,14 @@ async fn a_command_may_read_what_a_view_that_is_being_built_anew_will_have() {
         let came = scratch.rows(statement).await;
         assert!(came.starts_with("CREATE"), "{statement}: {came}");
     }
-    let outcome = loop {
+    let mut came = String::new();
+    until("it is built", async || {
         let outcome = scratch.call("count_up", r#"{"account":"a1"}"#, None).await;
-        match &outcome {
-            Err(error) if error.code() == "view_building" => tokio::time::sleep(Duration::from_millis(20)).await,
-            _ => break outcome,
-        }
-    };
-    assert_eq!(line(&outcome), r#"moves {"account":"a1","amount":12}"#);
+        came = line(&outcome);
+        !matches!(outcome, Err(error) if error.code() == "view_building")
+    })
+    .await;
+    assert_eq!(came, r#"moves {"account":"a1","amount":12}"#);
     let before = scratch.commands.metrics();
     assert!(scratch.call("count_up", r#"{"account":"a1"}"#, None).await.is_ok());
     let after = scratch.commands.metrics();

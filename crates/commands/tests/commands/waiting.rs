@@ -14,7 +14,7 @@ use headwater_records::{Batch, Compression, Event};
 use headwater_sql::Session;
 use tokio::task::JoinHandle;
 
-use crate::scratch::{Scratch, line, options, session};
+use crate::scratch::{Scratch, begun, line, options, session, until};
 
 const DEFINITIONS: &str = "
 CREATE STREAM moves (account TEXT NOT NULL, amount BIGINT NOT NULL, note TEXT) KEY (account) WITH (partitions = 1);
@@ -43,16 +43,26 @@ async fn application(folder: &tempfile::TempDir, options: CommandsOptions) -> Ar
     Arc::new(scratch)
 }
 
-/// Calls a command; how it is answered comes later.
-fn calling(scratch: &Arc<Scratch>, command: &'static str, arguments: &str, time: Duration) -> JoinHandle<Answer> {
+/// A call of a command.
+fn call(
+    scratch: &Arc<Scratch>,
+    command: &'static str,
+    arguments: &str,
+    time: Duration,
+) -> impl Future<Output = Answer> + use<> {
     let (scratch, arguments) = (Arc::clone(scratch), Arguments::Json(arguments.to_owned().into()));
-    tokio::spawn(async move {
+    async move {
         let session = Session {
             timeout: Some(time),
             ..session()
         };
         scratch.commands.call(&session, command, arguments, None).await
-    })
+    }
+}
+
+/// Calls a command; how it is answered comes later.
+fn calling(scratch: &Arc<Scratch>, command: &'static str, arguments: &str, time: Duration) -> JoinHandle<Answer> {
+    tokio::spawn(call(scratch, command, arguments, time))
 }
 
 const LONG: Duration = Duration::from_secs(100);
@@ -63,9 +73,10 @@ async fn hold(scratch: &Scratch) -> Hold {
 
 /// Waits until so many appends of calls stand at the stream's door, or are through.
 async fn appends(scratch: &Scratch, count: u64) {
-    while scratch.commands.metrics().appends < count {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until("the appends are there", async || {
+        scratch.commands.metrics().appends >= count
+    })
+    .await;
 }
 
 /// Holds the stream, with one call at its door, so that all others wait.
@@ -109,9 +120,7 @@ async fn so_many_wait_and_no_more() {
     let give = r#"{"account":"ann","amount":1}"#;
     // Of five that come, one finds no room.
     let mut calls: Vec<JoinHandle<Answer>> = (0..5).map(|_| calling(&scratch, "give", give, LONG)).collect();
-    while !calls.iter().any(JoinHandle::is_finished) {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until("one is answered", async || calls.iter().any(JoinHandle::is_finished)).await;
     let place = calls.iter().position(JoinHandle::is_finished).expect("one is finished");
     let answer = calls.remove(place).await.expect("it ends");
     assert!(matches!(answer, Err(CommandError::Busy(4))), "{}", line(&answer));
@@ -166,11 +175,7 @@ async fn what_is_appended_together_is_bounded_in_bytes() {
     let check = async |calls: usize, appends: usize| {
         let (hold, first) = held_up(&scratch).await;
         let arguments = format!(r#"{{"account":"ann","pieces":{PIECES}}}"#);
-        let calls: Vec<_> = (0..calls)
-            .map(|_| calling(&scratch, "write", &arguments, LONG))
-            .collect();
-        // All of them wait once the last of them had its turn.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let calls = begun((0..calls).map(|_| call(&scratch, "write", &arguments, LONG))).await;
         drop(hold);
         let mut moments: Vec<i64> = Vec::new();
         for call in calls {
@@ -182,7 +187,7 @@ async fn what_is_appended_together_is_bounded_in_bytes() {
         let most = moments.chunk_by(|one, other| one == other).map(<[i64]>::len).max();
         assert!(most.is_some_and(|most| most * PIECES <= TOGETHER_BYTES_MAX), "{most:?}");
         moments.dedup();
-        assert!(moments.len() >= appends, "{}", moments.len());
+        assert_eq!(moments.len(), appends);
     };
     const FIT: usize = TOGETHER_BYTES_MAX / PIECES;
     check(2 * FIT + 1, 3).await;
