@@ -462,7 +462,7 @@ async fn connections_and_messages_are_bounded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_bytes_end_the_door() {
-    let door = Door::open(|options| options.startup_max = Duration::from_millis(300)).await;
+    let door = Door::open(|options| options.startup_max = Duration::from_secs(3)).await;
     let startup = b"\0\0\0\x11\0\x03\0\0user\0ann\0\0";
     for (before, bytes) in [
         (&b""[..], &b"\xff\xff\xff\xff"[..]),

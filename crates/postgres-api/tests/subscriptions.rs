@@ -19,7 +19,7 @@ async fn rows_flow_until_they_are_canceled() {
          INSERT INTO s VALUES ('a', 1)";
     writer.simple_query(definitions).await.expect("it is defined");
     reader
-        .simple_query("SET statement_timeout = '1s'")
+        .simple_query("SET statement_timeout = '4s'")
         .await
         .expect("it is set");
     let rows = reader.simple_query_raw("SUBSCRIBE TO v").await.expect("it begins");
@@ -49,7 +49,7 @@ async fn rows_flow_until_they_are_canceled() {
             }
         }
         // The reader's time limit for statements passes meanwhile.
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
         writer
             .simple_query(&format!("INSERT INTO s VALUES ('a', {n})"))
             .await

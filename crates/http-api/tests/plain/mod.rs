@@ -392,9 +392,8 @@ async fn a_reader_that_does_not_read_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_late_is_left_and_who_is_idle_when_the_program_ends() {
     let door = Door::open(|options| {
-        options.head_max = Duration::from_millis(300);
-        // What is defined first takes a while on a machine that has much to do.
-        options.request_max = Duration::from_secs(3);
+        options.head_max = Duration::from_secs(2);
+        options.request_max = Duration::from_secs(5);
     })
     .await;
     bank(&door).await;
