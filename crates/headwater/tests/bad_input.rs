@@ -24,16 +24,6 @@ fn deposit(amount: &str) -> String {
     format!(r#"{{"account":"a","kind":"deposit","amount":{amount}}}"#)
 }
 
-async fn wait_for(program: &Program, question: &str, expected: i64) {
-    for _ in 0..2_400 {
-        if program.number(question).await == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{question} did not become {expected} within two minutes");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_that_do_not_fit_are_parked_and_the_view_goes_on() {
     let folder = tempfile::tempdir().expect("a scratch folder");
@@ -58,8 +48,10 @@ async fn values_that_do_not_fit_are_parked_and_the_view_goes_on() {
             .expect("a value that does not fit is still kept");
     }
 
-    wait_for(&program, "SELECT coalesce(sum(entries), 0) FROM balances", 3).await;
-    wait_for(&program, "SELECT count(*) FROM _headwater.parked", 4).await;
+    program
+        .until_number("SELECT coalesce(sum(entries), 0) FROM balances", 3)
+        .await;
+    program.until_number("SELECT count(*) FROM _headwater.parked", 4).await;
     let parked = "SELECT \"offset\", reason FROM _headwater.parked ORDER BY \"offset\"";
     let rows = program.sql(parked).await.expect("the parked events can be asked for");
     let offsets: Vec<&str> = rows.iter().map(|row| row[0].as_deref().expect("an offset")).collect();
@@ -76,8 +68,10 @@ async fn values_that_do_not_fit_are_parked_and_the_view_goes_on() {
 
     program.kill();
     let program = Program::start(&application, &data);
-    wait_for(&program, "SELECT coalesce(sum(entries), 0) FROM balances", 3).await;
-    wait_for(&program, "SELECT count(*) FROM _headwater.parked", 4).await;
+    program
+        .until_number("SELECT coalesce(sum(entries), 0) FROM balances", 3)
+        .await;
+    program.until_number("SELECT count(*) FROM _headwater.parked", 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

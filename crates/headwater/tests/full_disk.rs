@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use program::Program;
+use program::{PATIENCE, Program, until};
 
 const SQL: &str = "CREATE STREAM IF NOT EXISTS notes (n BIGINT NOT NULL, text TEXT) WITH (partitions = 1);";
 
@@ -117,11 +117,7 @@ async fn a_full_disk_refuses_serves_and_recovers() {
     assert_eq!(program.number("SELECT count(*) FROM notes").await, taken as i64);
     program.sql("DROP STREAM notes").await.expect("the stream is dropped");
     let create = "CREATE STREAM notes (n BIGINT NOT NULL, text TEXT) WITH (partitions = 1)";
-    let began = Instant::now();
-    while program.sql(create).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(120), "there is room again");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until("there is room again", async || program.sql(create).await.is_ok()).await;
     let (status, answer) = append(&program, 0);
     assert!((200..300).contains(&status), "{status}: {answer}");
     assert_eq!(program.number("SELECT count(*) FROM notes").await, 1);
@@ -160,18 +156,18 @@ async fn a_file_that_must_not_grow_is_told_like_a_full_disk() {
             }
             taken
         });
-        let began = Instant::now();
-        while !program.request("GET", "/health", &[], b"").1.contains("File too large") {
-            assert!(began.elapsed() < Duration::from_secs(20), "no file comes to the limit");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let until_told = |is_so: bool, what: &str| {
+            let began = Instant::now();
+            while program.request("GET", "/health", &[], b"").1.contains("File too large") != is_so {
+                assert!(began.elapsed() < PATIENCE, "{what}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        until_told(true, "no file comes to the limit");
         let refusal = append(&program, 0);
         assert!(refusal.0 == 507 && refusal.1.contains("File too large"), "{refusal:?}");
         assert!(limit("unlimited"), "the limit is lifted");
-        while program.request("GET", "/health", &[], b"").1.contains("File too large") {
-            assert!(began.elapsed() < Duration::from_secs(20), "it may grow again");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until_told(false, "it may grow again");
         is_over.store(true, Ordering::SeqCst);
         writer.join().expect("each append is answered")
     });

@@ -9,8 +9,8 @@ mod program;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use program::Program;
 use program::dice::{Dice, kills};
+use program::{Program, as_config};
 use tokio_postgres::NoTls;
 
 const KILLS: u64 = 4;
@@ -104,8 +104,7 @@ async fn check(program: &Program, views: usize, when: &str, is_at_once: bool) {
 
 /// Has every view built anew, and is gone when the program is.
 async fn rebuild(postgres: SocketAddr) {
-    let config = format!("host=127.0.0.1 port={} user=test dbname=test", postgres.port());
-    let Ok((client, connection)) = tokio_postgres::connect(&config, NoTls).await else {
+    let Ok((client, connection)) = tokio_postgres::connect(&as_config(postgres), NoTls).await else {
         return;
     };
     let connection = tokio::spawn(connection);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use program::Program;
 use program::dice::{Dice, kills};
+use program::{Program, as_config};
 use tokio::sync::mpsc;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -38,8 +38,9 @@ enum Known {
 
 /// Schedules and cancels, one statement after another, until the program is gone. `done` hears of every answer.
 async fn load(postgres: SocketAddr, known: &mut BTreeMap<u64, Known>, random: &mut Dice, done: mpsc::Sender<()>) {
-    let config = format!("host=127.0.0.1 port={} user=test dbname=test", postgres.port());
-    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("the door is open");
+    let (client, connection) = tokio_postgres::connect(&as_config(postgres), NoTls)
+        .await
+        .expect("the door is open");
     let connection = tokio::spawn(connection);
     loop {
         let number = known.len() as u64;

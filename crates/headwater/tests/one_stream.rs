@@ -7,14 +7,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use headwater_records::{Batch, Compression, Event};
-use program::Program;
+use program::{PATIENCE, Program, until};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-
-const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Ground {
     _folder: tempfile::TempDir,
@@ -55,10 +53,15 @@ impl Ground {
         deleted.map(drop).map_err(|(_, code)| code)
     }
 
-    async fn send(&self, topic: &str, partition: i32, value: &str) -> i64 {
+    async fn try_to_send(&self, topic: &str, partition: i32, value: &str) -> Result<i64, KafkaError> {
         let record = FutureRecord::<str, str>::to(topic).partition(partition).payload(value);
         let sent = self.producer.send(record, PATIENCE).await;
-        sent.expect("it is acknowledged").offset
+        sent.map(|delivery| delivery.offset).map_err(|(error, _)| error)
+    }
+
+    async fn send(&self, topic: &str, partition: i32, value: &str) -> i64 {
+        let sent = self.try_to_send(topic, partition, value).await;
+        sent.expect("it is acknowledged")
     }
 
     /// Asks until the first value of the first row is this one.
@@ -165,8 +168,14 @@ async fn partitions_added_by_a_kafka_client_are_folded_and_asked() {
     let added = ground.admin.create_partitions([&more], &AdminOptions::new()).await;
     assert_eq!(added.expect("the broker answers"), [Ok("s".to_owned())]);
     assert_eq!(ground.partitions("s"), Some(before + 2));
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    ground.send("s", before as i32 + 1, "{\"a\":10}").await;
+    until("the producer hears of the new partitions", async || {
+        match ground.try_to_send("s", before as i32 + 1, "{\"a\":10}").await {
+            Ok(_) => true,
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition)) => false,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
     ground.wait_for("SELECT total FROM total", "11").await;
     assert_eq!(ground.program.number("SELECT sum(a) FROM s").await, 11);
     // SQL writes into all of them.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use headwater_eventlog::{EventLog, LogOptions, StoredBatch};
 use headwater_host::Host;
-use program::{LEDGER_SQL, Program};
+use program::{LEDGER_SQL, Program, until};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use std::time::Duration;
 
@@ -357,9 +357,7 @@ async fn pipelines_stand_still_in_a_copy() {
     let data = folder.path().join("data");
     let program = Program::start(&application, &data);
     program.sql("INSERT INTO a VALUES (1)").await.expect("an event");
-    while program.number("SELECT count(*) FROM twice").await == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    program.until_number("SELECT count(*) FROM twice", 1).await;
     drop(program);
     let copy = folder.path().join("copy");
     let (data, into) = (path(&data), path(&copy));
@@ -405,9 +403,7 @@ async fn a_copy_leaves_the_tables_of_its_source_alone() {
             .filter(|file| file.file_name().to_str().is_some_and(is_commit))
             .count()
     };
-    while commits() < 2 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the table has a commit", async || commits() >= 2).await;
     drop(program);
     let before = commits();
     let copy = folder.path().join("copy");

@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,19 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// How long the program may take to open its doors, a debug build on a busy machine included.
 const START_MAX: Duration = Duration::from_secs(180);
+
+/// How long something may take to come by itself.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until something holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect(what);
+}
 
 /// A running `headwater run`. Killed (as by `kill -9`) when dropped.
 pub struct Program {
@@ -42,9 +56,12 @@ pub fn command() -> Command {
 }
 
 impl Program {
-    /// Starts the application on free ports.
+    /// Starts the application on free ports, at an address of its own: nobody is given them while it is down.
     pub fn start(application: &Path, data: &Path) -> Program {
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        static NUMBER: AtomicU8 = AtomicU8::new(1);
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let free = SocketAddr::from(([127, high, low, number], 0));
         Program::start_at(application, data, [free; 3])
     }
 
@@ -137,8 +154,7 @@ impl Program {
 
     /// Runs statements through the PostgreSQL door; rows of texts.
     pub async fn sql(&self, statements: &str) -> Result<Vec<Vec<Option<String>>>, tokio_postgres::Error> {
-        let config = format!("host=127.0.0.1 port={} user=test dbname=test", self.postgres.port());
-        let (client, connection) = tokio_postgres::connect(&config, NoTls).await?;
+        let (client, connection) = tokio_postgres::connect(&as_config(self.postgres), NoTls).await?;
         let connection = tokio::spawn(connection);
         let messages = client.simple_query(statements).await;
         drop(client);
@@ -160,6 +176,11 @@ impl Program {
     pub async fn number(&self, question: &str) -> i64 {
         let rows = self.sql(question).await.expect("the question is answered");
         rows[0][0].as_deref().expect("a value").parse().expect("a number")
+    }
+
+    /// Asks until the first column of the first row is this number.
+    pub async fn until_number(&self, question: &str, expected: i64) {
+        until(question, async || self.number(question).await == expected).await;
     }
 
     /// One HTTP request on a connection of its own: status and body.
@@ -197,6 +218,11 @@ impl Program {
         config.set("bootstrap.servers", self.kafka.to_string());
         config
     }
+}
+
+/// How a PostgreSQL client is told to come in by this door.
+pub fn as_config(postgres: SocketAddr) -> String {
+    format!("host={} port={} user=test dbname=test", postgres.ip(), postgres.port())
 }
 
 impl Drop for Program {
