@@ -98,6 +98,10 @@ fn check(cut_at: Option<u64>) -> u64 {
     let operations = machine.disk.operations();
     machine.disk.cut_power();
     machine.disk.restart();
+    // What the journal writes into segments at the next start may stand there already.
+    if let Some(verified) = verify(&machine.host(), Path::new("/data"), |_| {}).unwrap() {
+        assert!(verified.strange.is_empty(), "cut at {cut_at:?}: {:?}", verified.strange);
+    }
     let log = open(&machine).unwrap();
     for (partition, numbers) in &acknowledged {
         let held = held(&log, *partition);
@@ -174,4 +178,45 @@ fn zeros_in_the_place_of_a_small_batch_are_no_filler() {
         file.write_all_at(batch.bytes(), at).unwrap();
         assert_eq!(damage(), 0);
     }
+}
+
+#[test]
+fn what_ends_a_block_and_what_begins_a_batch_may_stand_one_behind_the_other() {
+    let machine = Simulation::new(1);
+    // They stay in memory, so that each stands at another place within a block.
+    let mut appended: Vec<Batch> = Vec::new();
+    for number in 0..40 {
+        let log = open(&machine).unwrap();
+        if number == 0 {
+            log.create_stream("s", 1, StreamSettings::default()).unwrap();
+        }
+        let event = Event {
+            value: Some(vec![1; 70_000 + 97 * number].into()),
+            ..Event::default()
+        };
+        let batch = Batch::encode(&[event], Compression::None, None);
+        appended.push(batch.clone());
+        let part = Part {
+            stream: "s".to_owned(),
+            partition: 0,
+            batch,
+        };
+        let append = Append {
+            parts: vec![part],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        log.append_blocking(append).unwrap();
+        // What is written to the segments now ends with its block.
+        log.close();
+    }
+    let segments = segments(&machine, Path::new("/data/streams"));
+    let block_of_zeros =
+        |(_, bytes): &(PathBuf, Vec<u8>)| bytes.windows(4_096).any(|window| window.iter().all(|byte| *byte == 0));
+    assert!(
+        segments.iter().any(block_of_zeros),
+        "no batch stands behind a block of filler"
+    );
+    let verified = verify(&machine.host(), Path::new("/data"), |_| {}).unwrap().unwrap();
+    assert!(verified.damage.is_empty(), "{:?}", verified.damage);
 }

@@ -41,6 +41,12 @@ pub(crate) fn padding_bytes(end: u64, last: &[u8]) -> u64 {
     }
 }
 
+/// How much of both may stand between a batch that ends at `end` of a file and the next one.
+pub(crate) fn filler_bytes_max(end: u64) -> u64 {
+    let block = BLOCK_BYTES as u64;
+    end.wrapping_neg() % block + block - 1
+}
+
 /// Bytes that are gathered from the beginning of a block on; its memory is used again.
 #[derive(Default)]
 pub(crate) struct Gather {

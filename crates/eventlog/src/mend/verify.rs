@@ -15,12 +15,13 @@ use crate::files::{DiskError, absence};
 use crate::keep::image::{Image, StreamImage};
 use crate::keep::segment::Segment;
 use crate::keep::segment::format::{
-    ABORTED_ENTRY_BYTES, Seal, aborted_path, batches_path, decode_aborted, index_path, partition_dir, streams_dir,
+    ABORTED_ENTRY_BYTES, Seal, aborted_path, batches_path, decode_aborted, index_path, partition_dir, segment_paths,
+    streams_dir,
 };
 use crate::keep::segment::walk::{Beside, Piece, Walk};
 use crate::mend::damage::Damage;
 use crate::open::folder::{self, Claim, Marker};
-use crate::open::recovery::describe;
+use crate::open::recovery::{Described, describe};
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
@@ -147,7 +148,7 @@ pub fn verify(host: &Host, dir: &Path, mut progress: impl FnMut(Progress)) -> Re
         }
         verified.streams.push(found);
     }
-    verified.strange = strange(disk, dir, &described.checkpoint, &described.image)?;
+    verified.strange = strange(disk, dir, &described)?;
     verified.streams.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(Some(verified))
 }
@@ -322,22 +323,25 @@ pub(crate) fn read_up_to(disk: &dyn Disk, path: &Path, bytes: usize) -> Result<R
 }
 
 /// Files and folders below the streams that belong to nothing that a checkpoint or the journal names.
-fn strange(disk: &dyn Disk, dir: &Path, checkpoint: &Image, image: &Image) -> Result<Vec<PathBuf>, DiskError> {
+fn strange(disk: &dyn Disk, dir: &Path, described: &Described) -> Result<Vec<PathBuf>, DiskError> {
     let mut known: HashSet<PathBuf> = HashSet::new();
     let mut folders: Vec<PathBuf> = Vec::new();
-    for (id, stream) in checkpoint.streams.iter().chain(&image.streams) {
+    for (id, stream) in described.checkpoint.streams.iter().chain(&described.image.streams) {
         for (number, partition) in stream.partitions.iter().enumerate() {
             let folder = partition_dir(dir, *id, number as u32);
             for segment in &partition.segments {
-                known.insert(batches_path(&folder, segment));
-                known.insert(index_path(&folder, segment));
-                known.insert(aborted_path(&folder, segment));
+                known.extend(segment_paths(&folder, segment));
             }
             known.extend(folder.parent().map(Path::to_owned));
             if known.insert(folder.clone()) {
                 folders.push(folder);
             }
         }
+    }
+    // Each batch of the journal may begin a segment, and is written into it anew at the next start.
+    for entry in described.batches() {
+        let folder = partition_dir(dir, entry.stream, entry.partition);
+        known.extend(segment_paths(&folder, &Segment::new(entry.batch.base_offset(), 0)));
     }
     folders.extend(
         folders

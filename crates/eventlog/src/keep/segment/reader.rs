@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_host::{BLOCK_BYTES, Disk, File, OpenMode};
+use headwater_host::{Disk, File, OpenMode};
 use headwater_records::Batch;
 
 use super::extent::Segment;
+use crate::append::gather::filler_bytes_max;
 use crate::files::{DiskError, Files, absence};
 use crate::keep::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, Seal, aborted_path, batches_path, decode_aborted, index_path,
@@ -353,10 +354,9 @@ impl Index {
 
 /// Whether a batch stands right behind another, filler between them or not.
 fn follows(entry: &IndexEntry, before: &IndexEntry) -> bool {
-    let filler = entry
-        .place
-        .checked_sub(before.place.saturating_add(u64::from(before.length)));
-    filler.is_some_and(|filler| filler < BLOCK_BYTES as u64)
+    let end = before.place.saturating_add(u64::from(before.length));
+    let filler = entry.place.checked_sub(end);
+    filler.is_some_and(|filler| filler <= filler_bytes_max(end))
 }
 
 /// Takes the batch of an entry off a range of a segment, where it is that.

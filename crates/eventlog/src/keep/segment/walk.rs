@@ -14,6 +14,7 @@ use headwater_records::Batch;
 use headwater_records::limits::BATCH_HEADER_BYTES;
 
 use super::extent::Segment;
+use crate::append::gather::filler_bytes_max;
 use crate::files::{DiskError, absence};
 use crate::keep::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, Seal, batches_path, index_path};
 use crate::limits::INDEX_READ_ENTRIES;
@@ -242,14 +243,15 @@ impl Walk {
         Ok(Ok(batch))
     }
 
-    /// Where the batch begins that stands behind less than a block of zeros; the end of what counts where nothing else stands before it. Zeros where
-    /// offsets are missing are no filler.
+    /// Where the batch begins that stands behind filler; the end of what counts where nothing but filler stands before it. Zeros where offsets are
+    /// missing are no filler.
     fn behind_filler(&self, from: u64) -> Result<Option<u64>, DiskError> {
-        let length = (self.length - from).min((BLOCK_BYTES + BATCH_HEADER_BYTES) as u64) as usize;
+        let filler_max = filler_bytes_max(from) as usize;
+        let length = (self.length - from).min((filler_max + BATCH_HEADER_BYTES) as u64) as usize;
         let bytes = self.bytes(from, length)?;
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         // A batch may itself begin with zeros.
-        for filler in 1..=zeros.min(BLOCK_BYTES - 1) {
+        for filler in 1..=zeros.min(filler_max) {
             let place = from + filler as u64;
             let head = bytes.get(filler..filler + BATCH_HEADER_BYTES);
             let fits = head
@@ -382,5 +384,92 @@ fn open(disk: &dyn Disk, path: &Path) -> Result<(Opened, u64), DiskError> {
             Some(what) => Ok((Err(what), 0)),
             None => Err(DiskError::new(path, source)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_host::simulated::Simulation;
+    use headwater_records::{Compression, Event};
+
+    use super::*;
+
+    const FOLDER: &str = "/data";
+
+    /// A batch of one event, a bit more than 64 KiB and no multiple of a block.
+    fn batch(offset: u64) -> Batch {
+        let event = Event {
+            value: Some(vec![1; 66_000].into()),
+            ..Event::default()
+        };
+        Batch::encode(&[event], Compression::None, None).at(offset)
+    }
+
+    /// How many holes a walk finds in a segment of these batches with so many zeros behind each.
+    fn holes(batches: &[(Batch, u64)]) -> usize {
+        let machine = Simulation::new(1);
+        let disk = machine.host().disk;
+        let (seal, mut segment) = (Seal::of(1, 0), Segment::new(0, 0));
+        let (mut bytes, mut index) = (Vec::new(), Vec::new());
+        for (batch, filler) in batches {
+            let entry = IndexEntry {
+                base: batch.base_offset(),
+                next: batch.next_offset(),
+                place: bytes.len() as u64,
+                appended_at_us: 0,
+                timestamp_ms_max: 0,
+                length: batch.bytes().len() as u32,
+                principal: 0,
+                compacted_at_s: 0,
+                batch_crc: batch.crc(),
+            };
+            entry.encode(seal, &mut index);
+            segment.end = entry.next;
+            segment.entries += 1;
+            bytes.extend_from_slice(batch.bytes());
+            bytes.resize(bytes.len() + *filler as usize, 0);
+        }
+        segment.bytes = bytes.len() as u64;
+        let folder = Path::new(FOLDER);
+        disk.create_dir_all(folder).unwrap();
+        for (path, bytes) in [
+            (batches_path(folder, &segment), bytes),
+            (index_path(folder, &segment), index),
+        ] {
+            let file = disk.open(&path, OpenMode::ReadWrite).unwrap();
+            file.write_all_at(&bytes, 0).unwrap();
+        }
+        let mut walk = Walk::begin(&*disk, folder, seal, segment).unwrap();
+        let mut holes = 0;
+        let mut next = 0;
+        while let Some(piece) = walk.next().unwrap() {
+            match piece {
+                Piece::Hole { .. } => holes += 1,
+                Piece::Batch { batch, .. } => {
+                    assert_eq!(batch.base_offset(), next);
+                    next = batch.next_offset();
+                }
+            }
+        }
+        assert_eq!(next, segment.end);
+        holes
+    }
+
+    #[test]
+    fn filler_ends_a_block_and_less_than_a_block_stands_before_the_next_batch() {
+        let block = BLOCK_BYTES as u64;
+        let rest = batch(0).bytes().len().next_multiple_of(BLOCK_BYTES) - batch(0).bytes().len();
+        let rest = rest as u64;
+        assert!((1..block).contains(&rest));
+        let check = |filler: u64, expected: usize| {
+            assert_eq!(holes(&[(batch(0), filler), (batch(1), 0)]), expected, "{filler}");
+        };
+        for filler in [0, 1, rest, rest + 1, block - 1, block, rest + block - 1] {
+            check(filler, 0);
+        }
+        check(rest + block, 1);
+        check(rest + 2 * block, 1);
+        assert_eq!(holes(&[(batch(0), rest)]), 0);
+        assert_eq!(holes(&[(batch(0), block)]), 1);
     }
 }
