@@ -476,3 +476,58 @@ async fn changes_are_of_the_rows_that_the_view_has_whatever_is_still_kept() {
     .await;
     scratch.close();
 }
+
+/// What went of one stream is in the rows that are told of when something comes to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_view_of_two_streams_are_of_all_that_went_into_its_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM paid (account TEXT NOT NULL, n BIGINT) KEY (account) WITH (partitions = 1);
+        CREATE STREAM spent (account TEXT NOT NULL, n BIGINT) KEY (account) WITH (partitions = 1);
+        CREATE MATERIALIZED VIEW left_over AS SELECT account, sum(n) AS n
+          FROM (SELECT account, n FROM paid UNION ALL SELECT account, -n FROM spent) AS moved GROUP BY account;
+        CREATE STREAM told AS SELECT account, _change AS what, _before['n'] AS was, n FROM CHANGES OF left_over";
+    assert_eq!(scratch.run(application, &[]).await, "CREATE STREAM");
+    let newest = "SELECT account, what, was, n FROM told ORDER BY _offset DESC LIMIT 1";
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO paid VALUES ('a', 50), ('b', 7)", "INSERT 0 2"),
+            ("INSERT INTO spent VALUES ('a', 9)", "INSERT 0 1"),
+            (newest, "a|update|50|41"),
+        ],
+    )
+    .await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    forget(&scratch, "paid", 2).await;
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO spent VALUES ('b', 3)", "INSERT 0 1"),
+            (newest, "b|update|7|4"),
+            (
+                "CREATE STREAM late AS SELECT account, n FROM CHANGES OF left_over",
+                "~the beginning of CHANGES OF 'left_over', where 2 events that went into its rows are no longer kept, has no place in a pipeline",
+            ),
+            (
+                "CREATE STREAM late FROM NOW AS SELECT account, _before['n'] AS was, n FROM CHANGES OF left_over",
+                "CREATE STREAM",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO spent VALUES ('a', 1)", "INSERT 0 1"),
+            ("INSERT INTO paid VALUES ('b', 6)", "INSERT 0 1"),
+            (newest, "b|update|4|10"),
+            ("SELECT account, was, n FROM late ORDER BY _offset", "a|41|40\nb|4|10"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -2,12 +2,14 @@
 //!
 //! A product has the digits behind the point of both sides: of two averages or quotients 32 of 38, which leaves little room before it. It is counted in 256 bits.
 //! `ceil(0.99)` is 1, which a decimal without digits before the point has no room for: it is given one. How many digits `round(d, 1)` leaves is part of its type, which the
-//! query engine looks up at the literal: it is given the type that it is coerced to anyway, or the type would be another once it is.
+//! query engine looks up at the literal: it is given the type that it is coerced to anyway, or the type would be another once it is. `trunc(d, 1)` leaves as many, where the
+//! engine would show as many as `d` has.
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
@@ -49,7 +51,25 @@ fn with_room(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         *number = cast(number.clone(), DataType::Decimal128(digits + 1, scale));
         changed = true;
     }
-    Transformed::new_transformed(Expr::ScalarFunction(function), changed)
+    match digits_left(&function, schema) {
+        Some(left) => Transformed::yes(cast(Expr::ScalarFunction(function), left)),
+        None => Transformed::new_transformed(Expr::ScalarFunction(function), changed),
+    }
+}
+
+/// What `trunc` leaves of a decimal, where that is said and less than it has.
+fn digits_left(function: &ScalarFunction, schema: &DFSchema) -> Option<DataType> {
+    let (number, places) = match (function.name(), function.args.as_slice()) {
+        ("trunc", [number]) => (number, 0),
+        ("trunc", [number, Expr::Literal(ScalarValue::Int32(Some(places)), _)]) => (number, (*places).max(0)),
+        _ => return None,
+    };
+    let Ok(DataType::Decimal128(digits, scale)) = number.get_type(schema) else {
+        return None;
+    };
+    let places = i8::try_from(places).ok().filter(|places| *places < scale)?;
+    let gone = u8::try_from(scale - places).ok()?;
+    Some(DataType::Decimal128(digits.saturating_sub(gone).max(1), places))
 }
 
 /// A product of decimals, in the wider type where the narrower has more digits behind the point than before it.

@@ -167,6 +167,11 @@ impl Dialect for BoundedDialect {
         }))
     }
 
+    // The standard's `last_value(x IGNORE NULLS)`.
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
     // `json_object('a': 1)`: each argument would be read twice, and arguments of arguments multiply.
     fn supports_named_fn_args_with_expr_name(&self) -> bool {
         false

@@ -25,6 +25,7 @@ mod default_value;
 mod dialect;
 mod format;
 mod graph;
+mod groups;
 mod later;
 mod limits;
 mod parameters;
@@ -34,6 +35,7 @@ mod question;
 mod refusal;
 mod refused;
 mod rewind;
+mod rows_from;
 mod schedule;
 mod session;
 mod settings;
@@ -99,7 +101,8 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
     complexity::check(&pieces, file)?;
     tokens::check_brackets(&pieces, file)?;
     let read = || -> Result<Statement, SqlError> {
-        let pieces = graph::cut(whole, changes::put_together(&table::written_out(&pieces)), file)?;
+        let pieces = groups::in_brackets(changes::put_together(&table::written_out(&pieces)));
+        let pieces = graph::cut(whole, rows_from::side_by_side(pieces, file)?, file)?;
         let unwound = rewind::unwind(&pieces, file)?;
         statement(&Source {
             whole,

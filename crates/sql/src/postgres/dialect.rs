@@ -17,13 +17,13 @@ use std::ops::ControlFlow;
 use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query,
-    Select, SelectItem, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
+    Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{
-    choices, fetched, gathered, in_order, json, kinds, lateral, lengths, literals, numbers, operators, parts,
+    choices, fetched, gathered, groups, in_order, json, kinds, lateral, lengths, literals, numbers, operators, parts,
     quantified, regex, renamed, row_functions, rows, subqueries, table_names, values, windows,
 };
 use crate::statement::{Question, Statement};
@@ -85,8 +85,7 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         table_names::given(&mut select.from);
         windows::written_out(select);
-        without_empty_groups(select);
-        places_in_groups(select);
+        groups::written_out(select);
         in_order::as_below(select);
         if let Some(condition) = &mut select.selection
             && choices::is_quoted(condition)
@@ -295,34 +294,6 @@ fn escaped_by_backslash(pattern: Expr, escape: &Value) -> Result<Expr, SqlError>
             return Err(error.hint("it is empty or one character"));
         }
     })
-}
-
-/// A number in ROLLUP, CUBE and GROUPING SETS is a place in the SELECT list, as it is by itself.
-fn places_in_groups(select: &mut Select) {
-    let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
-        return;
-    };
-    let sets = by.iter_mut().filter_map(|by| match by {
-        Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => Some(sets),
-        _ => None,
-    });
-    for group in sets.flatten().flatten() {
-        if let Expr::Value(value) = group
-            && let Value::Number(written, _) = &value.value
-            && let Some(place) = written.parse::<usize>().ok().and_then(|place| place.checked_sub(1))
-            && let Some(SelectItem::UnnamedExpr(shown) | SelectItem::ExprWithAlias { expr: shown, .. }) =
-                select.projection.get(place)
-        {
-            *group = shown.clone();
-        }
-    }
-}
-
-/// `GROUP BY ()` is what aggregates without GROUP BY mean.
-fn without_empty_groups(select: &mut Select) {
-    if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
-        by.retain(|by| !matches!(by, Expr::Tuple(parts) if parts.is_empty()));
-    }
 }
 
 /// A cast to one of PostgreSQL's own types.

@@ -5,6 +5,7 @@
 //! generate_series(1, o.n) AS s           LATERAL (SELECT unnest(generate_series(1, o.n)) AS s) AS s
 //! json_each(o.value) AS m                LATERAL (SELECT unnest(keys) AS key, unnest(values) AS value) AS m
 //! UNNEST(ARRAY[1, 2]) AS x               UNNEST(ARRAY[1, 2]) AS x(x): one column without a name is called like the table
+//! UNNEST(ARRAY[1, 2])                    UNNEST(ARRAY[1, 2]) AS unnest(unnest)
 //! ```
 
 use std::ops::ControlFlow;
@@ -53,15 +54,20 @@ fn named_as_table(factor: &mut TableFactor) {
             array_exprs,
             with_ordinality: false,
             ..
-        } if array_exprs.len() == 1 => alias,
+        } if array_exprs.len() == 1 => Some(alias.get_or_insert_with(|| TableAlias {
+            explicit: true,
+            name: Ident::with_quote('"', UNNEST),
+            columns: Vec::new(),
+            at: None,
+        })),
         TableFactor::Table {
             name,
             args: Some(_),
             alias,
             with_ordinality: false,
             ..
-        } if is(name, SERIES) => alias,
-        _ => return,
+        } if is(name, SERIES) => alias.as_mut(),
+        _ => None,
     };
     if let Some(alias) = alias
         && alias.columns.is_empty()
@@ -136,8 +142,8 @@ fn members(factor: &TableFactor, has_tables_before: bool) -> Result<Option<Table
     let rest = own.iter().skip(names.len()).map(|name| Ident::with_quote('"', *name));
     names.extend(rest);
     let mut rows = rows;
-    if is_numbered && let Some(list) = rows.first() {
-        rows.push(row_functions::subscripts(list));
+    if is_numbered {
+        rows.push(row_functions::ordinals(&rows));
         if names.len() < rows.len() {
             names.resize_with(rows.len() - 1, || Ident::with_quote('"', UNNEST));
             names.push(Ident::with_quote('"', "ordinality"));

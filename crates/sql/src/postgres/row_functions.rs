@@ -76,8 +76,18 @@ fn bounds(args: &[Expr]) -> Vec<Expr> {
 
 /// The numbers of the elements of a list.
 pub(super) fn subscripts(list: &Expr) -> Expr {
+    numbered(call("cardinality", vec![list.clone()]))
+}
+
+/// The numbers of the rows that lists beside each other give: as many as the longest of them has.
+pub(super) fn ordinals(lists: &[Expr]) -> Expr {
+    let lengths = lists.iter().map(|list| call("cardinality", vec![list.clone()]));
+    numbered(call("greatest", lengths.collect()))
+}
+
+fn numbered(length: Expr) -> Expr {
     let one = Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
-    call(SERIES, vec![one, call("cardinality", vec![list.clone()])])
+    call(SERIES, vec![one, length])
 }
 
 /// Whether a series is of whole numbers that are written out, which the engine makes one by one.

@@ -24,7 +24,7 @@ use crate::{SqlError, SqlState};
 const ELEMENTS_MAX: usize = 10_000_000;
 
 /// What the function is called.
-pub(super) const SERIES: &str = "_headwater_series";
+pub(crate) const SERIES: &str = "_headwater_series";
 
 /// The function.
 pub(super) fn series() -> ScalarUDF {

@@ -156,15 +156,28 @@ impl Names {
             _ => engine::ELSEWHERE,
         };
         let mut below = Below::over(input);
-        let mut exprs: Vec<Expr> = Vec::new();
-        for expr in node.expressions() {
+        // What stands in several grouping sets is one column.
+        let mut known: Vec<(Expr, Expr)> = Vec::new();
+        let mut rewrite = |expr: Expr| -> Result<Expr> {
+            if let Some((_, rewritten)) = known.iter().find(|(before, _)| *before == expr) {
+                return Ok(rewritten.clone());
+            }
             let name = expr.qualified_name();
-            let rewritten = self.inside_first(expr)?;
+            let rewritten = self.inside_first(expr.clone())?;
             let rewritten = self.asked(rewritten, &mut below)?;
             let rewritten = self.value(rewritten, &mut below, place)?;
-            exprs.push(match is_named && rewritten.qualified_name() != name {
+            let rewritten = match is_named && rewritten.qualified_name() != name {
                 true => rewritten.alias_qualified(name.0, name.1),
                 false => rewritten,
+            };
+            known.push((expr, rewritten.clone()));
+            Ok(rewritten)
+        };
+        let mut exprs: Vec<Expr> = Vec::new();
+        for expr in node.expressions() {
+            exprs.push(match expr {
+                sets @ Expr::GroupingSet(_) => sets.map_children(|part| rewrite(part).map(Transformed::yes))?.data,
+                expr => rewrite(expr)?,
             });
         }
         let rebuilt = node.with_new_exprs(exprs, vec![below.plan])?.recompute_schema()?;

@@ -98,6 +98,62 @@ async fn questions_have_the_answers_of_postgresql() {
                 "9|19|9",
             ),
             ("SELECT max(x), max(x::date) FROM (VALUES ('2024-01-02')) AS v(x) UNION ALL SELECT min(x), max(x::date) FROM (VALUES ('2024-01-01')) AS v(x) ORDER BY 1", "2024-01-01|2024-01-01\n2024-01-02|2024-01-02"),
+            // A condition of columns, which is called what it was written as
+            (
+                "SELECT count(*) FILTER (WHERE i + j >= i), sum(i) FILTER (WHERE i * j > i), bool_or(j IN (SELECT 1)) FROM (VALUES (1, 2), (2, NULL), (3, 1)) AS v(i, j)",
+                "2|1|true",
+            ),
+            (
+                "SELECT i, sum(j) FILTER (WHERE i + j >= i) OVER (), j > ALL (ARRAY[1, i - 1]) FROM (VALUES (1, 2), (2, NULL)) AS v(i, j) ORDER BY i",
+                "1|2|true\n2|2|NULL",
+            ),
+            // Places of the SELECT list, twice the same, and parts of several columns
+            (
+                "SELECT 2 AS c, t, count(*) FROM (VALUES ('x'), ('y'), ('y')) AS v(t) GROUP BY ROLLUP (2, t) ORDER BY t",
+                "2|x|1\n2|x|1\n2|y|2\n2|y|2\n2|NULL|3",
+            ),
+            (
+                "SELECT t, count(*) FROM (VALUES ('x'), ('y')) AS v(t) GROUP BY CUBE (t, t) ORDER BY t",
+                "x|1\nx|1\nx|1\ny|1\ny|1\ny|1\nNULL|2",
+            ),
+            (
+                "SELECT a, b, c, sum(n) FROM (VALUES (1, 2, 3, 10), (1, 2, 4, 20)) AS v(a, b, c, n) GROUP BY ROLLUP ((a, b), c) ORDER BY a, c",
+                "1|2|3|10\n1|2|4|20\n1|2|NULL|30\nNULL|NULL|NULL|30",
+            ),
+            (
+                "SELECT a, b, sum(n) FROM (VALUES (1, 2, 10), (1, 3, 20)) AS v(a, b, n) GROUP BY a, ROLLUP (a, b) ORDER BY b",
+                "1|2|10\n1|3|20\n1|NULL|30\n1|NULL|30",
+            ),
+            (
+                "SELECT a, b, sum(n) FROM (VALUES (1, 2, 10), (1, 3, 20)) AS v(a, b, n) GROUP BY GROUPING SETS (ROLLUP (1, b), CUBE (a), (b)) ORDER BY 1, 2",
+                "1|2|10\n1|3|20\n1|NULL|30\n1|NULL|30\nNULL|2|10\nNULL|3|20\nNULL|NULL|30\nNULL|NULL|30",
+            ),
+            (
+                "SELECT ((n + 1)::int)::text AS t, count(*) FROM (VALUES (1), (2)) AS v(n) GROUP BY CUBE (((n + 1)::int)::text) ORDER BY 1",
+                "2|1\n3|1\nNULL|2",
+            ),
+            (
+                "SELECT n, count(*) FROM (VALUES (1), (2)) AS v(n) GROUP BY GROUPING SETS ((n), ((n) + 0), ()) ORDER BY 1, 2",
+                "1|1\n2|1\nNULL|1\nNULL|1\nNULL|2",
+            ),
+            (
+                "SELECT n IN (SELECT 1) AS e, n, count(*) FROM (VALUES (1), (2)) AS v(n) GROUP BY ROLLUP (n IN (SELECT 1), n) ORDER BY 1, 2",
+                "false|2|1\nfalse|NULL|1\ntrue|1|1\ntrue|NULL|1\nNULL|NULL|2",
+            ),
+            (
+                "SELECT (SELECT max(x) FROM (VALUES (5), (7)) AS w(x) WHERE x > n) AS e, n, count(*) FROM (VALUES (1), (6)) AS v(n) GROUP BY GROUPING SETS (((SELECT max(x) FROM (VALUES (5), (7)) AS w(x) WHERE x > n), n), ((SELECT max(x) FROM (VALUES (5), (7)) AS w(x) WHERE x > n))) ORDER BY n",
+                "7|1|1\n7|6|1\n7|NULL|2",
+            ),
+            // What is passed over stands in the brackets, too
+            (
+                "SELECT n, last_value(m IGNORE NULLS) OVER (ORDER BY n) FROM (VALUES (1, 5), (2, NULL)) AS v(n, m) ORDER BY n",
+                "1|5\n2|5",
+            ),
+            // As many digits as are left
+            (
+                "SELECT trunc(d, 1)::text, trunc(d)::text, trunc(d, 5)::text, trunc(d, -1)::text, trunc(0.99, 1)::text, trunc(d, 1) + d FROM (VALUES (-13.14::numeric(10,2))) AS v(d)",
+                "-13.1|-13|-13.14|-10|0.9|-26.24",
+            ),
             // Values in an order
             (
                 "SELECT percentile_cont(ARRAY[0.25, 0.5]) WITHIN GROUP (ORDER BY x), percentile_disc('{0.5,1}') WITHIN GROUP (ORDER BY x DESC) FROM (VALUES (1.0::float8), (2.0), (3.0)) AS v(x)",

@@ -109,6 +109,16 @@ async fn moments_are_made_and_read_as_in_postgresql() {
                 "SELECT g::text FROM generate_series(TIMESTAMPTZ '2024-01-01 00:00+00', TIMESTAMPTZ '2024-01-02 00:00+00', INTERVAL '12 hours') AS g",
                 "2024-01-01 00:00:00+00\n2024-01-01 12:00:00+00\n2024-01-02 00:00:00+00",
             ),
+            ("SELECT unnest FROM unnest(ARRAY[1, 2]) WHERE unnest > 1", "2"),
+            (
+                "SELECT * FROM ROWS FROM (generate_series(1, 2), unnest(ARRAY['x', 'y', 'z']), string_to_table('a,b', ',')) WITH ORDINALITY AS t(n, k, t, o)",
+                "1|x|a|1\n2|y|b|2\nNULL|z|NULL|3",
+            ),
+            (
+                "SELECT v.n, t.a, t.b FROM (VALUES (1), (2)) AS v(n), LATERAL ROWS FROM (generate_series(1, v.n), unnest(ARRAY[v.n])) AS t(a, b) ORDER BY 1, 2",
+                "1|1|1\n2|1|2\n2|2|NULL",
+            ),
+            ("SELECT * FROM ROWS FROM (json_each('{}')) AS t", "~0A000: line 1, column 26: 'json_each' has no place in ROWS FROM"),
             ("SELECT d::date FROM generate_series(DATE '2024-01-03', DATE '2024-01-02', INTERVAL '-1 day') AS d", "2024-01-03\n2024-01-02"),
             ("SELECT * FROM generate_series(1.0, 2.0, 0.5)", "1.0\n1.5\n2.0"),
             ("SELECT * FROM generate_series(3, 1, -1) WITH ORDINALITY AS g(n, place)", "3|1\n2|2\n1|3"),
