@@ -140,6 +140,13 @@ impl Catalog {
         self.inner.image.read().definitions.values().cloned().collect()
     }
 
+    /// The internal streams (`_headwater.*`) that there are.
+    pub fn own_streams(&self) -> Vec<Arc<StreamDefinition>> {
+        let own = self.inner.log.streams().into_iter();
+        let own = own.filter(|info| info.name.starts_with(INTERNAL_PREFIX));
+        own.filter_map(|info| self.stream(&info.name)).collect()
+    }
+
     /// Writes a definition; visible and durable when this returns. Creates the stream's partitions in the log.
     ///
     /// A stream whose `partitions` are 0 leaves them open: it keeps those that are there, or gets [`crate::PARTITIONS_DEFAULT`].

@@ -81,6 +81,17 @@ async fn what_is_defined_is_found_where_postgres_would_have_it() {
             ),
             ("SELECT count(*) FROM pg_catalog.pg_policy pol", "0"),
             ("SELECT p.oid = 'nothing'::regproc FROM pg_catalog.pg_proc p", ""),
+            // pgjdbc's getTypeInfo, getImportedKeys and getSQLKeywords
+            (
+                "SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid FROM pg_catalog.pg_type WHERE typname IN ('int4', '_int4') ORDER BY 3",
+                "true|b|_int4|1007\nfalse|b|int4|23",
+            ),
+            (
+                "SELECT pka.attname, pos.n FROM pg_catalog.pg_attribute pka, pg_catalog.pg_constraint con, pg_catalog.generate_series(1, 32) pos(n)
+                 WHERE pka.attnum = con.confkey[pos.n] AND con.confrelid = pka.attrelid",
+                "",
+            ),
+            ("SELECT word, catcode FROM pg_catalog.pg_get_keywords() WHERE word IN ('select', 'abs') ORDER BY 1", "abs|U\nselect|R"),
             ("SELECT polname FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '16384' ORDER BY 1", ""),
             ("SELECT pg_catalog.pg_get_viewdef('rich'::pg_catalog.regclass::pg_catalog.oid, true)", " SELECT account FROM totals WHERE total > 100;"),
             ("SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE relname = 'rich'", "rich"),
@@ -111,7 +122,7 @@ async fn what_is_defined_is_found_where_postgres_would_have_it() {
                 "account|text|NO|NULL|NULL\ntotal|numeric|YES|28|2",
             ),
             ("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'm'", "totals"),
-            ("SELECT relname FROM pg_catalog.pg_class WHERE relnamespace::regnamespace::text = '_headwater' ORDER BY 1", "catalog\nparked"),
+            ("SELECT relname FROM pg_catalog.pg_class WHERE relnamespace::regnamespace::text = '_headwater' ORDER BY 1", "catalog\nparked\nschedules\nschemas"),
             ("SELECT current_user, session_user, current_database(), current_schema, current_schema()", "test|test|headwater|public|public"),
             ("SELECT version()", "~PostgreSQL 17"),
             ("SELECT current_setting('server_version_num'), pg_catalog.set_config('search_path', 'x', false)", "170000|x"),

@@ -53,7 +53,8 @@ impl From<Vec<String>> for Value {
 pub(super) type Row = Vec<(&'static str, Value)>;
 
 /// The columns of a table from their short description: `name:kind`, where the kind is `i` (a number, 0 where a row says nothing), `o` (an object id likewise), `n`
-/// (a number or NULL), `b` (a flag), `f` (a fraction), `t` (a text or NULL) or `l` (a list or NULL).
+/// (a number or NULL), `b` (a flag), `f` (a fraction), `t` (a text or NULL), `l` (a list of texts or NULL) or `m` (a list of
+/// numbers, NULL in every row).
 pub(super) fn columns(described: &str) -> SchemaRef {
     let fields: Vec<Field> = described
         .split_whitespace()
@@ -65,6 +66,7 @@ pub(super) fn columns(described: &str) -> SchemaRef {
                 "b" => DataType::Boolean,
                 "f" => DataType::Float64,
                 "l" => DataType::new_list(DataType::Utf8, true),
+                "m" => DataType::new_list(DataType::Int64, true),
                 _ => DataType::Utf8,
             };
             Field::new(name, data_type, !matches!(kind, "i" | "o" | "b" | "f"))
@@ -102,7 +104,7 @@ pub(super) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
                 Some(Value::Text(text)) => Some(text.clone()),
                 _ => None,
             }))),
-            DataType::List(_) => {
+            DataType::List(element) if element.data_type() == &DataType::Utf8 => {
                 let mut lists = ListBuilder::new(StringBuilder::new());
                 for value in values {
                     match value {

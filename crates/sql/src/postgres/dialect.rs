@@ -207,7 +207,8 @@ impl Rewriter<'_> {
                 "array_has_any",
                 vec![left.as_ref().clone(), right.as_ref().clone()],
             )),
-            Expr::BinaryOp { op, .. } => {
+            Expr::BinaryOp { left, op, right } => {
+                kinds::function_of_type(left, right);
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
                     *op = operator(parts)?;
                 }

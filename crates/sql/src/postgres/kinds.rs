@@ -11,6 +11,9 @@ use datafusion::sql::sqlparser::ast::{
 /// `pg_type.typtype` of every type here.
 pub(super) const BASE: &str = "b";
 
+/// The columns of `pg_type` that are functions.
+const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+
 /// A CASE without the branches that are for other kinds of types; `None` where it has none of those.
 pub(super) fn of_base(case: &Expr) -> Option<Expr> {
     let Expr::Case {
@@ -59,6 +62,25 @@ fn is_other_kind(condition: &Expr) -> bool {
         _ => false,
     };
     is_kind && is_other
+}
+
+/// `typinput = 'pg_catalog.array_in'::regproc`: the functions of a type are told by their names.
+pub(super) fn function_of_type(column: &Expr, function: &mut Expr) {
+    let of_type = match column {
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        Expr::Identifier(name) => Some(name),
+        _ => None,
+    };
+    let is_of_type = of_type.is_some_and(|name| FUNCTIONS.contains(&name.value.as_str()));
+    if let Expr::Function(called) = function
+        && is_of_type
+        && called.name.to_string() == "to_regproc"
+        && let Some(Expr::Value(value)) = super::dialect::first_argument(called)
+        && let Value::SingleQuotedString(name) = &value.value
+    {
+        let name = name.rsplit('.').next().unwrap_or_default();
+        *function = super::dialect::text(name);
+    }
 }
 
 fn is_null(expr: &Expr) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field};
-use headwater_catalog::{CATALOG_STREAM, Catalog, Definition, INTERNAL_PREFIX, PARKED_STREAM};
+use headwater_catalog::{Catalog, Definition, INTERNAL_PREFIX};
 
 use crate::inner::Inner;
 use crate::question::view_columns;
@@ -24,9 +24,6 @@ pub(super) const OWN: i64 = 12_900;
 pub(super) const ROLE: (i64, &str) = (10, "headwater");
 /// The one database; a client may name it as it likes.
 pub(super) const DATABASE: (i64, &str) = (5, "headwater");
-
-/// The program's own streams that users are meant to read.
-const OWN_STREAMS: [&str; 2] = [CATALOG_STREAM, PARKED_STREAM];
 
 /// Object ids of PostgreSQL's own objects end below.
 const OIDS_OF_USERS: u32 = 16_384;
@@ -63,8 +60,10 @@ impl Object {
 pub(super) fn objects(catalog: &Catalog) -> Vec<Object> {
     let mut taken: BTreeSet<u32> = BTreeSet::new();
     let mut objects: Vec<Object> = Vec::new();
-    let own = OWN_STREAMS.iter().filter_map(|name| catalog.stream(name));
-    let own = own.map(|stream| Arc::new(Definition::Stream(stream.as_ref().clone())));
+    let own = catalog
+        .own_streams()
+        .into_iter()
+        .map(|stream| Arc::new(Definition::Stream(stream.as_ref().clone())));
     for definition in catalog.all().into_iter().chain(own) {
         let mut oid = oid_of(definition.name());
         while !taken.insert(oid) {

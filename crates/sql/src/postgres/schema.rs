@@ -1,7 +1,7 @@
 //! The columns of each catalog table, as PostgreSQL 17 has them; the kinds of columns are explained at `columns`.
 
 /// The tables that have rows: schema, name and columns.
-pub(super) const TABLES: [(&str, &str, &str); 19] = [
+pub(super) const TABLES: [(&str, &str, &str); 20] = [
     (
         "pg_catalog",
         "pg_class",
@@ -103,6 +103,11 @@ pub(super) const TABLES: [(&str, &str, &str); 19] = [
     ),
     (
         "pg_catalog",
+        super::keywords::KEYWORDS,
+        "word:t catcode:t barelabel:b catdesc:t baredesc:t",
+    ),
+    (
+        "pg_catalog",
         "pg_tablespace",
         "oid:o spcname:t spcowner:o spcacl:l spcoptions:l",
     ),
@@ -128,7 +133,7 @@ pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
         "pg_catalog",
         "pg_constraint",
         "oid:o conname:t connamespace:o contype:t condeferrable:b condeferred:b convalidated:b conrelid:o contypid:o conindid:o conparentid:o \
-         confrelid:o confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i connoinherit:b conkey:l confkey:l conpfeqop:l conppeqop:l \
+         confrelid:o confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i connoinherit:b conkey:m confkey:m conpfeqop:l conppeqop:l \
          conffeqop:l confdelsetcols:l conexclop:l conbin:t",
     ),
     (

@@ -127,7 +127,7 @@ pub(super) fn are_no_lists(arrays: &[Expr]) -> bool {
 
 /// Whether a column of that name is a list in each table of the catalog that has it.
 fn is_list_column(name: &str) -> bool {
-    let is_it = |column: &str| column.strip_suffix(":l") == Some(name);
+    let is_it = |column: &str| column.strip_suffix(":l").or(column.strip_suffix(":m")) == Some(name);
     let mut described = TABLES.iter().chain(&EMPTY_TABLES).map(|(_, _, columns)| columns);
     described.any(|columns| columns.split_whitespace().any(is_it))
 }

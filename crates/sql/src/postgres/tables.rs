@@ -8,6 +8,7 @@ use datafusion::common::Result;
 use headwater_catalog::Definition;
 
 use super::columns::{Row, batch, columns};
+use super::keywords::{KEYWORDS, keywords};
 use super::kinds::BASE;
 use super::objects::{DATABASE, Object, PUBLIC, ROLE, SCHEMAS, columns_of, objects};
 use super::schema::{EMPTY_TABLES, TABLES};
@@ -59,6 +60,7 @@ fn rows(inner: &Inner, schema: &str, table: &str) -> Vec<Row> {
         ("pg_catalog", "pg_roles") => vec![role()],
         ("pg_catalog", "pg_user") => vec![vec![("usename", ROLE.1.into()), ("usesysid", ROLE.0.into())]],
         ("pg_catalog", "pg_proc") => objects().iter().filter_map(procedure).collect(),
+        ("pg_catalog", KEYWORDS) => keywords(),
         ("pg_catalog", "pg_am") => vec![vec![
             ("oid", HEAP.0.into()),
             ("amname", HEAP.1.into()),

@@ -523,6 +523,12 @@ impl ContextProvider for Names<'_> {
             );
             return Err(error.hint(format!("CALL {name}(…) runs it")).into());
         }
+        if name == postgres::KEYWORDS
+            && args.is_empty()
+            && let Some(table) = postgres::table(self.inner, name)
+        {
+            return Ok(provider_as_source(table?));
+        }
         let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
             let message = format!("there is no table function '{name}'");
             SqlError::new(SqlState::UNKNOWN_FUNCTION, message)
