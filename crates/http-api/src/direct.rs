@@ -17,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -28,6 +29,7 @@ use tokio::time::timeout;
 
 use crate::door::Door;
 use crate::hosts::Hosts;
+use crate::limits::HEAD_BYTES_MAX;
 use crate::request::same_site;
 use crate::router::{bounded, router};
 use crate::streams::entity;
@@ -141,6 +143,10 @@ impl Service<Request<Incoming>> for Requests {
     >;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if head_bytes(&request) > HEAD_BYTES_MAX {
+            let refusal = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Either::Left(ready(Ok(refusal.into_response())));
+        }
         if let Err(problem) = self.hosts.check(request.uri(), request.headers()) {
             return Either::Left(ready(Ok(problem.into_response())));
         }
@@ -152,6 +158,15 @@ impl Service<Request<Incoming>> for Requests {
             Answer::Coming(coming) => Either::Right(Either::Left(coming.map(Ok))),
         }
     }
+}
+
+/// The bytes of a request's head, written without spaces that nobody needs. What came at once hyper takes beyond its bound.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + headers.sum::<usize>() + "\r\n".len()
 }
 
 #[cfg(test)]

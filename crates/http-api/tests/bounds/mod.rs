@@ -32,6 +32,15 @@ async fn bodies_and_heads_are_bounded() {
         .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes())
         .await;
     assert_eq!(answer.status, 431);
+    let with_head = |bytes: usize| {
+        let head = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: \r\n\r\n";
+        head.replace("x: ", &format!("x: {}", "y".repeat(bytes - head.len())))
+    };
+    let limit = 64 * 1024;
+    for (bytes, status) in [(limit, 200), (limit + 1, 431), (100_000, 431), (200_000, 431)] {
+        let answer = door.send(with_head(bytes).as_bytes()).await;
+        assert_eq!(answer.status, status, "a head of {bytes} bytes");
+    }
     for bytes in [
         &b"\x16\x03\x01\x02\x00"[..],
         b"\0\0\0\0\r\n\r\n",
