@@ -132,7 +132,7 @@ fn unreadable(error: impl std::fmt::Display) -> Failure {
 }
 
 /// Opens the log alone.
-pub fn open_log(data: &Path, options: LogOptions) -> Result<(EventLog, Recovery), Failure> {
+fn open_log(data: &Path, options: LogOptions) -> Result<(EventLog, Recovery), Failure> {
     EventLog::open(Host::real(), &data.join(LOG_FOLDER), options).map_err(cannot_open)
 }
 

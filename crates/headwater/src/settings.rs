@@ -210,7 +210,8 @@ impl File {
     fn parse(text: &str, path: &Path) -> Result<File, Failure> {
         toml::from_str(text).map_err(|error| {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
-            let what = error.message();
+            // The keys are said once, below.
+            let what = error.message().split(", expected").next().unwrap_or_default();
             refused(format!(
                 "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, http_hosts, idempotency_retention, entity_memory_bytes, view_memory_bytes, schedules_max, rewind_events_max, log and the table kafka_settings",
                 path.display()

@@ -336,7 +336,7 @@ fn what_is_wrong_on_the_command_line_is_said() {
         &["run", &application],
         &[],
         2,
-        "headwater.toml:2:1: unknown field `kafkaa`",
+        "headwater.toml:2:1: unknown field `kafkaa`; the keys are data, kafka,",
     );
     check(
         &["check", &application],

@@ -152,7 +152,7 @@ async fn a_copy_is_the_log_as_it_was() {
             says,
         );
     };
-    replay("2100-01-01", &whole, 3, "is in use by another process");
+    replay("2100-01-01", &whole, 3, "ask it by its HTTP door, with --from");
     let (status, _) = program.terminate();
     assert_eq!(status.code(), Some(0));
 

@@ -139,9 +139,7 @@ impl ScalarUDFImpl for Bounded {
             );
             let message = format!("{name} would make {bytes} bytes, {bytes_max} at once are the most");
             let error = SqlError::new(SqlState::TOO_LARGE, message);
-            return Err(error
-                .hint("make fewer or shorter ones, or give questions more memory")
-                .into());
+            return Err(error.hint("make fewer or shorter ones").into());
         }
         self.function.invoke_with_args(args)
     }

@@ -5,11 +5,12 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use headwater_catalog::lacking;
-use headwater_eventlog::{EventLog, LogOptions, Prefix, PrefixBatch, ReadError, StreamSettings, Until};
+use headwater_eventlog::{EventLog, LogOptions, OpenError, Prefix, PrefixBatch, ReadError, StreamSettings, Until};
+use headwater_host::Host;
 use headwater_http_api::history::{HistoryFrame, HistoryHead, HistoryPartition, NO_LONGER_KEPT};
 
 use crate::exit::{Exit, Failure, OrExit};
-use crate::pieces::{LOG_FOLDER, open_log};
+use crate::pieces::{LOG_FOLDER, cannot_open};
 
 /// How many bytes of a refusal are read.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
@@ -41,7 +42,13 @@ impl History {
             );
             return Err(Failure::new(Exit::Usage, why));
         }
-        let (log, _) = open_log(data, LogOptions::default())?;
+        let (log, _) = EventLog::open(Host::real(), &data.join(LOG_FOLDER), LogOptions::default()).map_err(|error| match error {
+            OpenError::InUse(folder) => {
+                let why = format!("the data folder {folder} is in use by another process: stop that one, or ask it by its HTTP door, with --from");
+                Failure::new(Exit::Taken, why)
+            }
+            error => cannot_open(error),
+        })?;
         if let Some(why) = log.stopped() {
             return Err(Failure::new(
                 Exit::Damaged,
