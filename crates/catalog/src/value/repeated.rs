@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 /// A step into a JSON text.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
-    /// A name in an object.
+    /// A name in an object; in a path it may be the place of an element, too.
     Name(&'a str),
     /// A place in an array, which only one value has.
     Place,
@@ -43,7 +43,9 @@ fn repeats(text: &str, steps: &[Step<'_>]) -> bool {
     };
     match step {
         Step::Name(name) => {
-            let Some(fields) = object(text) else { return false };
+            let Some(fields) = object(text) else {
+                return repeats_within(text, rest);
+            };
             let mut found = fields.0.iter().filter(|(field, _)| field == name);
             match (found.next(), found.next()) {
                 (Some(_), Some(_)) => true,
@@ -51,12 +53,14 @@ fn repeats(text: &str, steps: &[Step<'_>]) -> bool {
                 (None, _) => false,
             }
         }
-        // Which of the values is meant is not looked at: any of them may repeat one.
-        Step::Place => {
-            let values: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
-            !rest.is_empty() && values.iter().any(|value| repeats(value.get(), rest))
-        }
+        Step::Place => repeats_within(text, rest),
     }
+}
+
+/// The same of an array's elements. Which of them is meant is not looked at: any of them may repeat a name.
+fn repeats_within(text: &str, rest: &[Step<'_>]) -> bool {
+    let values: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+    !rest.is_empty() && values.iter().any(|value| repeats(value.get(), rest))
 }
 
 fn object(text: &str) -> Option<Fields<'_>> {

@@ -88,7 +88,7 @@ fn pieces(text: &str, file: &str) -> Result<Vec<Piece>, SqlError> {
         here: Location { line: 1, column: 1 },
         byte: 0,
     };
-    for token in tokens {
+    for token in tokens.into_iter().flat_map(signs_apart) {
         let start = walk.to(token.span.start);
         let end = walk.to(token.span.end);
         if !matches!(token.token, Token::Whitespace(_) | Token::EOF) {
@@ -96,6 +96,37 @@ fn pieces(text: &str, file: &str) -> Result<Vec<Piece>, SqlError> {
         }
     }
     Ok(pieces)
+}
+
+/// An operator that the tokenizer took together with the sign of what comes behind it, as `>-` of `n >-1`, without the sign. One that ends in a sign has
+/// one of some characters that no operator of standard SQL has.
+///
+/// Source: PostgreSQL documentation, "Lexical Structure", "Operators".
+fn signs_apart(token: TokenWithSpan) -> Vec<TokenWithSpan> {
+    const NOT_STANDARD: [char; 10] = ['~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];
+    let Token::CustomBinaryOperator(written) = &token.token else {
+        return vec![token];
+    };
+    let operator = written.trim_end_matches(['+', '-']);
+    if operator.is_empty() || operator.len() == written.len() || written.contains(NOT_STANDARD) {
+        return vec![token];
+    }
+    let begin = token.span.start;
+    let behind = |chars: usize| Location::new(begin.line, begin.column + chars as u64);
+    let Ok(parts) = Tokenizer::new(&PostgreSqlDialect {}, operator).tokenize() else {
+        return vec![token];
+    };
+    let signs = written[operator.len()..].chars();
+    let signs = signs.map(|sign| if sign == '-' { Token::Minus } else { Token::Plus });
+    let mut apart: Vec<TokenWithSpan> = Vec::new();
+    let mut at = 0;
+    for part in parts.into_iter().chain(signs) {
+        let length = part.to_string().len();
+        let span = Span::new(behind(at), behind(at + length));
+        apart.push(TokenWithSpan { token: part, span });
+        at += length;
+    }
+    apart
 }
 
 /// Goes through a text once, counting lines and columns as the tokenizer does.

@@ -32,6 +32,9 @@ use crate::{SqlError, SqlState, parse};
 /// A character of the private use area, which nobody writes.
 const ASIDE: &str = "\u{e000}";
 
+/// The function that a list is which is written out.
+const LIST: &str = "make_array";
+
 /// invalid_escape_sequence
 const INVALID_ESCAPE: SqlState = SqlState("22025");
 
@@ -169,10 +172,8 @@ impl Rewriter<'_> {
                 access_chain.iter_mut().skip_while(is_of_name).for_each(accessed);
                 None
             }
-            // The engine would read the elements as if no table stood around them.
-            Expr::Array(array) if self.depth > 1 && array.elem.iter().any(lateral::names_a_column) => {
-                Some(call("make_array", array.elem.clone()))
-            }
+            // The engine would read the elements as if there were no table around them, and no parameters.
+            Expr::Array(array) if !array.elem.is_empty() => Some(call(LIST, array.elem.clone())),
             Expr::Extract { field, expr, .. } => parts::extracted(&field.to_string(), expr),
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
             Expr::AtTimeZone { timestamp, time_zone } => {
@@ -404,6 +405,16 @@ pub(crate) fn first_argument(function: &Function) -> Option<&Expr> {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The elements of a list that is written out, be it as a query says it or as the engine does.
+pub(super) fn listed(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Array(array) => Some(array.elem.clone()),
+        Expr::Nested(inner) => listed(inner),
+        Expr::Function(function) if function.name.to_string() == LIST => json::arguments(function),
         _ => None,
     }
 }

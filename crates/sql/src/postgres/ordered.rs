@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentClause, FunctionArguments, Value,
 };
 
-use super::dialect::{call, first_argument};
+use super::dialect::{call, first_argument, listed};
 use crate::{SqlError, SqlState};
 
 const MODE: &str = "_headwater_mode";
@@ -64,8 +64,10 @@ pub(super) fn of_parts(name: &str, function: &Function) -> Option<Expr> {
 
 /// The elements of a list that is written out.
 fn parts(list: &Expr) -> Option<Vec<Expr>> {
+    if let Some(listed) = listed(list) {
+        return Some(listed);
+    }
     match list {
-        Expr::Array(array) => Some(array.elem.clone()),
         Expr::Nested(list) | Expr::Cast { expr: list, .. } => parts(list),
         Expr::Value(value) => {
             let Value::SingleQuotedString(written) = &value.value else {

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
-use super::dialect::text;
+use super::dialect::{listed, text};
 use crate::encode::array_text::{NoArray, from_text};
 use crate::{SqlError, SqlState};
 
@@ -67,10 +67,12 @@ fn of_text(left: &Expr, op: &BinaryOperator, right: &Expr, is_any: bool) -> Resu
 
 /// The elements of an array that is written out, or of its text.
 fn elements(list: &Expr) -> Result<Option<Vec<Expr>>, SqlError> {
+    if let Some(listed) = listed(list) {
+        return Ok(Some(listed));
+    }
     match list {
-        Expr::Array(array) => Ok(Some(array.elem.clone())),
         Expr::Nested(inner) => elements(inner),
-        Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Array(_)) => elements(expr),
+        Expr::Cast { expr, .. } => Ok(listed(expr)),
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(written) => {
                 let read = from_text(written).map_err(|NoArray(why)| {

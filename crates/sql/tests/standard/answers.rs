@@ -406,6 +406,10 @@ async fn what_may_be_in_a_list_with_a_null_is_not_known() {
                 "1|true\n2|NULL\n3|false\n4|NULL\nNULL|false",
             ),
             ("SELECT ARRAY[1, 2] && ARRAY[2, 3], ARRAY[1] && ARRAY[2]", "true|false"),
+            // A sign right behind an operator is the number's.
+            ("SELECT 1>-1, 1<-1, 1=-1, 1<>-1, 1>=-1, 1<=+1, 1!=-1, 2*-1, 4/-2, 5 - -1, 2+-1", "true|false|false|true|true|true|true|-2|-2|6|1"),
+            ("SELECT account FROM balances WHERE balance>-1 AND balance<>-1 ORDER BY account", "ann\nbob"),
+            ("SELECT n FROM (VALUES (-5), (5)) AS t(n) WHERE n>-\n6 AND n<=-5", "-5"),
             ("SELECT count(*) FROM transactions WHERE teller ISNULL", "1"),
             ("SELECT count(*) FROM transactions WHERE teller NOTNULL AND booked ISNULL = false", "2"),
             ("SELECT 1 + NULL ISNULL, NOT 1 ISNULL", "true|true"),

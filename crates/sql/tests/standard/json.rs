@@ -98,3 +98,57 @@ async fn json_is_asked_and_taken_apart() {
     .await;
     scratch.close();
 }
+
+/// A text is the name of a member and a number the place of an element, however they come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_into_json_are_names_or_places() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let of = |select: &str| {
+        format!(
+            "SELECT {select} FROM (VALUES (1, '[1, \"x\"]', '0', 0), (2, '[1, \"x\"]', '-1', -1), (3, '{{\"0\": {{\"a\": 5}}}}', '0', 0), (4, '\"0\"', '0', 0), \
+             (5, NULL, '0', 0), (6, '[1]', NULL, NULL), (7, '{{\"0\": null}}', '0', 7), (8, 'no json', '0', 0)) AS v(id, j, t, n) ORDER BY id"
+        )
+    };
+    for (select, expected) in [
+        ("j -> t", "NULL NULL {\"a\": 5} NULL NULL NULL null NULL"),
+        ("j ->> t", "NULL NULL {\"a\": 5} NULL NULL NULL NULL NULL"),
+        ("j -> '0'", "NULL NULL {\"a\": 5} NULL NULL NULL null NULL"),
+        ("j ->> '0'", "NULL NULL {\"a\": 5} NULL NULL NULL NULL NULL"),
+        ("j -> '-1'", "NULL NULL NULL NULL NULL NULL NULL NULL"),
+        ("j -> n", "1 \"x\" NULL NULL NULL NULL NULL NULL"),
+        ("j ->> n", "1 x NULL NULL NULL NULL NULL NULL"),
+        ("j ->> n::smallint", "1 x NULL NULL NULL NULL NULL NULL"),
+        ("j -> 0", "1 1 NULL NULL NULL 1 NULL NULL"),
+        ("j->-1", "\"x\" \"x\" NULL NULL NULL 1 NULL NULL"),
+        ("j->>-1", "x x NULL NULL NULL 1 NULL NULL"),
+        ("j #> '{0}'", "1 1 {\"a\": 5} NULL NULL 1 null NULL"),
+        ("j #>> '{0,a}'", "NULL NULL 5 NULL NULL NULL NULL NULL"),
+        ("(j -> t -> 'a')::int + 1", "NULL NULL 6 NULL NULL NULL NULL NULL"),
+        ("(j -> n)::text", "1 \"x\" NULL NULL NULL NULL NULL NULL"),
+        ("json_extract_path(j, '0', 'a')", "NULL NULL 5 NULL NULL NULL NULL NULL"),
+    ] {
+        let came = scratch.run(&of(select), &[]).await.replace('\n', " ");
+        assert_eq!(came, expected, "{select}");
+    }
+    check(
+        &mut scratch,
+        &[
+            (
+                r#"SELECT '{"a": 1, "a": 2}'::json ->> t FROM (VALUES ('a')) AS v(t)"#,
+                "2",
+            ),
+            ("SELECT to_json('a'::text) ? 'a', '\"s\"'::json ? 's'", "true|true"),
+            (
+                "SELECT '[1]'::json -> 1.5",
+                "~operator does not exist: json -> DECIMAL(2,1)",
+            ),
+            (
+                "SELECT '[1]'::json ->> true",
+                "~operator does not exist: json ->> BOOLEAN",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -5,7 +5,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, Value,
+    ObjectNamePart,
 };
 
 use super::super::dialect::{call, text};
@@ -67,8 +67,8 @@ fn named(function: &Function) -> Option<Expr> {
         }
         (_, "array_length", [_]) => Some(call("_headwater_json_length", args.clone())),
         (_, "typeof", [_]) => Some(call("_headwater_json_typeof", args.clone())),
-        (_, "extract_path", [_, ..]) => Some(call("json_get_json", path(args.clone()))),
-        (_, "extract_path_text", [_, ..]) => Some(call("json_as_text", path(args.clone()))),
+        (_, "extract_path", [_, ..]) => Some(call("json_get_json", args.clone())),
+        (_, "extract_path_text", [_, ..]) => Some(call("json_as_text", args.clone())),
         _ => None,
     }
 }
@@ -154,18 +154,4 @@ pub(in crate::postgres) fn arguments(function: &Function) -> Option<Vec<Expr>> {
         _ => None,
     });
     values.collect()
-}
-
-/// The names of a path; digits are places in arrays.
-fn path(args: Vec<Expr>) -> Vec<Expr> {
-    let part = |(at, arg): (usize, Expr)| match &arg {
-        Expr::Value(value) if at > 0 => match &value.value {
-            Value::SingleQuotedString(name) if name.parse::<u32>().is_ok() => {
-                Expr::Value(Value::Number(name.clone(), false).with_empty_span())
-            }
-            _ => arg,
-        },
-        _ => arg,
-    };
-    args.into_iter().enumerate().map(part).collect()
 }

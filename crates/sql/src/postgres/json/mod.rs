@@ -12,6 +12,7 @@ mod functions;
 mod made;
 mod members;
 mod operators;
+mod steps;
 
 pub(crate) use asked::JsonAsked;
 pub(super) use changed::FUNCTIONS;
@@ -22,5 +23,6 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// The functions, for a question's state.
 pub(crate) fn json_functions() -> Vec<ScalarUDF> {
-    made::functions().into_iter().chain(asked::functions()).collect()
+    let made = made::functions().into_iter();
+    made.chain(asked::functions()).chain(steps::functions()).collect()
 }

@@ -1,10 +1,13 @@
 //! The operators on JSON: `value -> 'a'` is JSON again, as its text; `value #>> '{a,0}'` follows a path.
 //!
 //! The query engine's own `->` gives a value of many types, which nothing but a cast can take. Below a cast it stays, so that a number is read as one.
+//! For the engine a text that is a number is a place in an array, too, as it is in a path. Behind `->` and `->>` it is a name and nothing else: steps
+//! that may be such texts are taken by functions of ours.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Value};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, ObjectNamePart, Value};
 
 use super::super::dialect::{call, text};
+use super::steps::{STEP, STEP_TEXT};
 use crate::encode::array_text::{NoArray, from_text};
 use crate::{SqlError, SqlState};
 
@@ -20,8 +23,11 @@ pub(in crate::postgres) fn operator(expr: &Expr) -> Result<Option<Expr>, SqlErro
     let Expr::BinaryOp { left, op, right } = expr else {
         return Ok(None);
     };
+    let step = || vec![right.as_ref().clone()];
     let (function, path) = match op {
-        BinaryOperator::Arrow => (AS_JSON, vec![right.as_ref().clone()]),
+        BinaryOperator::Arrow if is_plain(right) => (AS_JSON, step()),
+        BinaryOperator::Arrow => (STEP, step()),
+        BinaryOperator::LongArrow if !is_plain(right) => (STEP_TEXT, step()),
         BinaryOperator::HashArrow => (AS_JSON, path(right)?),
         BinaryOperator::HashLongArrow => (AS_TEXT, path(right)?),
         _ => return Ok(None),
@@ -29,6 +35,20 @@ pub(in crate::postgres) fn operator(expr: &Expr) -> Result<Option<Expr>, SqlErro
     let mut arguments = vec![left.as_ref().clone()];
     arguments.extend(path);
     Ok(Some(call(function, arguments)))
+}
+
+/// Whether a step is written out, and is the same for the query engine: a place, or a name that is no number.
+fn is_plain(step: &Expr) -> bool {
+    match step {
+        Expr::Nested(inner) => is_plain(inner),
+        Expr::UnaryOp { expr, .. } => is_plain(expr),
+        Expr::Value(value) => match &value.value {
+            Value::Number(place, _) => place.parse::<i64>().is_ok(),
+            Value::SingleQuotedString(name) => name.parse::<i64>().is_err(),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// Below a cast to anything but text and JSON a value is read by its own type.
@@ -43,14 +63,17 @@ pub(in crate::postgres) fn below_cast(inner: &mut Expr, data_type: &DataType) {
     };
     if let Expr::Function(function) = inner
         && !is_text
-        && function.name.to_string() == AS_JSON
-        && let Expr::Function(any) = call(AS_ANY, Vec::new())
     {
-        function.name = any.name;
+        let by_type = match function.name.to_string().as_str() {
+            AS_JSON => AS_ANY,
+            STEP => STEP_TEXT,
+            _ => return,
+        };
+        function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(by_type))]);
     }
 }
 
-/// The parts of `'{a,0}'`: names, and places in arrays.
+/// The parts of `'{a,0}'`: names, or places where they lead into an array.
 fn path(expr: &Expr) -> Result<Vec<Expr>, SqlError> {
     let refuse = |why: &str| {
         SqlError::new(
@@ -68,10 +91,7 @@ fn path(expr: &Expr) -> Result<Vec<Expr>, SqlError> {
     let parts = from_text(written).map_err(|NoArray(why)| refuse(why))?;
     let part = |part: Option<String>| {
         let part = part.ok_or_else(|| refuse("a part of it is NULL"))?;
-        Ok(match part.parse::<u32>() {
-            Ok(_) => Expr::Value(Value::Number(part, false).with_empty_span()),
-            Err(_) => text(&part),
-        })
+        Ok(text(&part))
     };
     parts.into_iter().map(part).collect()
 }
