@@ -117,6 +117,13 @@ fn check_value(
     let Some(column) = definition.column(name) else {
         return Ok(());
     };
+    if data_type.is_null() && !column.nullable {
+        let message = format!(
+            "the column '{name}' of the stream '{}' may not be NULL, and the query gives it nothing else",
+            definition.name
+        );
+        return Err(SqlError::new(SqlState::NOT_NULL, message).hint("give it a value"));
+    }
     assign_value(&ScalarValue::try_from(data_type)?, name, column.column_type)?;
     for text in texts {
         assign_value(&ScalarValue::from(*text), name, column.column_type)?;

@@ -278,10 +278,17 @@ impl CompiledLater {
         match given {
             Some(given) if !self.when.takes(&given) => {
                 let error = SqlError::new(SqlState::TYPE_MISMATCH, self.when.wanted());
-                Err(error.at(place(&self.span)))
+                return Err(error.at(place(&self.span)));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        // What hangs on an argument is seen when there is one.
+        let constant = engine.constants(std::slice::from_ref(self.when.expr()));
+        if let Some(value) = constant.ok().and_then(|values| values.into_iter().next()) {
+            let due = self.when.due_us(&value, engine.log().now_us());
+            due.map_err(|error| error.at(place(&self.span)))?;
+        }
+        Ok(())
     }
 }
 

@@ -422,7 +422,7 @@ impl Decision {
                 }
                 Ok(Some(changes))
             }
-            Err(error @ ScheduleError::Exists(_)) => Err(CommandError::Refused(Refused {
+            Err(error @ (ScheduleError::Exists(_) | ScheduleError::Twice(_))) => Err(CommandError::Refused(Refused {
                 text: error.to_string(),
                 code: Some(SCHEDULE_EXISTS_CODE.to_owned()),
             })),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -126,9 +126,7 @@ impl<'a> Try<'a> {
     /// The one value that a question gives.
     async fn value(&mut self, question: &Prepared) -> Result<ScalarValue, CommandError> {
         let (_, rows) = self.ask(question).await?;
-        let row = rows.iter().find(|batch| batch.num_rows() > 0);
-        let value = row.map(|row| ScalarValue::try_from_array(row.column(0), 0));
-        Ok(value.unwrap_or(Ok(ScalarValue::Null)).map_err(SqlError::from)?)
+        Ok(one_value(&rows)?)
     }
 
     /// Works out a LET.
@@ -137,11 +135,7 @@ impl<'a> Try<'a> {
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
         let found = match count {
             0 => ScalarValue::try_from(&value.value_type).map_err(SqlError::from)?,
-            1 => {
-                let row = rows.iter().find(|batch| batch.num_rows() == 1);
-                let found = row.map(|row| ScalarValue::try_from_array(row.column(0), 0));
-                found.unwrap_or(Ok(ScalarValue::Null)).map_err(SqlError::from)?
-            }
+            1 => one_value(&rows)?,
             count => {
                 let message = format!("LET {} is one value, and its query found {count} rows", value.name);
                 return Err(SqlError::new(SqlState::CARDINALITY, message)
@@ -182,11 +176,12 @@ impl<'a> Try<'a> {
     async fn is_false(&mut self, require: &CompiledRequire) -> Option<bool> {
         // It reads what the condition read: that is written down already.
         let trace = self.trace.take();
-        let asked = self.ask(&require.value).await;
+        let value = self.value(&require.value).await;
         self.trace = trace;
-        let (_, rows) = asked.ok()?;
-        let column = rows.first()?.column(0).as_boolean_opt()?.clone();
-        column.iter().next().flatten()
+        match value {
+            Ok(ScalarValue::Boolean(holds)) => holds,
+            _ => None,
+        }
     }
 
     async fn ask(&mut self, question: &Prepared) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
@@ -236,6 +231,13 @@ impl<'a> Try<'a> {
     }
 }
 
+/// The first column's value in the one row of an answer, in whichever batch that comes; NULL where there is none.
+fn one_value(rows: &[RecordBatch]) -> Result<ScalarValue, SqlError> {
+    let row = rows.iter().find(|batch| batch.num_rows() > 0);
+    let value = row.map(|row| ScalarValue::try_from_array(row.column(0), 0));
+    Ok(value.unwrap_or(Ok(ScalarValue::Null))?)
+}
+
 /// Looks at the CHECKs of the parameters: NULL passes, as in a table.
 pub(crate) async fn check(
     engine: &Engine,
@@ -245,9 +247,7 @@ pub(crate) async fn check(
 ) -> Result<(), CommandError> {
     for check in &command.checks {
         let (_, rows, _) = engine.ask_prepared(session, &check.value, values).await?;
-        let column = rows.first().and_then(|batch| batch.column(0).as_boolean_opt().cloned());
-        let holds = column.and_then(|column| column.iter().next().flatten());
-        if holds == Some(false) {
+        if let ScalarValue::Boolean(Some(false)) = one_value(&rows)? {
             let message = format!(
                 "the arguments of '{}' break the check of \"{}\": {}",
                 command.name, check.parameter, check.text

@@ -139,10 +139,14 @@ impl From<ScheduleError> for Problem {
     fn from(error: ScheduleError) -> Problem {
         let detail = error.to_string();
         match error {
-            ScheduleError::Exists(name) => Problem::new(StatusCode::CONFLICT, "conflict", detail)
-                .code("schedule_exists")
-                .with("schedule", name),
-            ScheduleError::Invalid(_) => Problem::bad_request(detail).code("malformed_schedule"),
+            ScheduleError::Exists(name) | ScheduleError::Twice(name) => {
+                Problem::new(StatusCode::CONFLICT, "conflict", detail)
+                    .code("schedule_exists")
+                    .with("schedule", name)
+            }
+            ScheduleError::Invalid(_) | ScheduleError::TooLarge(_) => {
+                Problem::bad_request(detail).code("malformed_schedule")
+            }
             ScheduleError::Full(_) => Problem::unavailable(detail).code("schedules_full"),
             ScheduleError::Append(error) => error.into(),
             ScheduleError::Log(_) => Problem::unavailable(detail),

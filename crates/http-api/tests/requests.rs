@@ -485,6 +485,25 @@ async fn what_runs_can_be_seen() {
     ] {
         assert!(document["paths"][path].is_object(), "{path}: {document}");
     }
+    let named = |path: &str, method: &str| -> Vec<String> {
+        let parameters = document["paths"][path][method]["parameters"].as_array().cloned();
+        let names = parameters.unwrap_or_default().into_iter();
+        names
+            .map(|parameter| parameter["name"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(named("/schedules", "get"), ["limit", "after"]);
+    for (path, method) in [
+        ("/sql", "post"),
+        ("/views/balances", "get"),
+        ("/views/balances/{account}", "get"),
+    ] {
+        let names = named(path, method);
+        assert!(
+            names.ends_with(&["Headwater-After".to_owned(), "Headwater-Wait-Ms".to_owned()]),
+            "{path}: {names:?}"
+        );
+    }
     let arguments =
         &document["paths"]["/commands/withdraw"]["post"]["requestBody"]["content"]["application/json"]["schema"];
     assert_eq!(arguments["required"], json!(["account", "amount"]));

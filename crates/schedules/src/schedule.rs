@@ -96,7 +96,7 @@ impl Schedule {
         };
         let bytes: usize = self.events.iter().map(size).sum();
         match bytes > SCHEDULE_BYTES_MAX {
-            true => Err(ScheduleError::Invalid(format!(
+            true => Err(ScheduleError::TooLarge(format!(
                 "its events have {bytes} bytes, more than the {SCHEDULE_BYTES_MAX} of one schedule: make several"
             ))),
             false => Ok(()),
@@ -152,11 +152,11 @@ impl Schedule {
 
 /// Whether this can be a schedule's name.
 pub(crate) fn check_name(name: &str) -> Result<(), ScheduleError> {
+    let why = |bytes| format!("the name of a schedule has 1 to {NAME_BYTES_MAX} bytes, this one has {bytes}");
     match name.len() {
+        0 => Err(ScheduleError::Invalid(why(0))),
         1..=NAME_BYTES_MAX => Ok(()),
-        bytes => Err(ScheduleError::Invalid(format!(
-            "the name of a schedule has 1 to {NAME_BYTES_MAX} bytes, this one has {bytes}"
-        ))),
+        bytes => Err(ScheduleError::TooLarge(why(bytes))),
     }
 }
 

@@ -195,8 +195,10 @@ impl Schedules {
         for schedule in made {
             schedule.check()?;
             let name = schedule.name.as_str();
-            let is_taken = state.pending.get(name).is_some() && !free.contains(name);
-            if is_taken || !names.insert(name) {
+            if !names.insert(name) {
+                return Err(ScheduleError::Twice(schedule.name.clone()));
+            }
+            if state.pending.get(name).is_some() && !free.contains(name) {
                 return Err(ScheduleError::Exists(schedule.name.clone()));
             }
             let promised = Promised::of(schedule, &self.inner.log, self.inner.streams());

@@ -126,7 +126,7 @@ async fn a_name_is_taken_while_its_schedule_waits() {
     let again = schedules.make(&[schedule("b", 10), schedule("a", 20)], "ann").await;
     assert!(matches!(again, Err(ScheduleError::Exists(name)) if name == "a"));
     let twice = schedules.make(&[schedule("c", 10), schedule("c", 20)], "ann").await;
-    assert!(matches!(twice, Err(ScheduleError::Exists(name)) if name == "c"));
+    assert!(matches!(twice, Err(ScheduleError::Twice(name)) if name == "c"));
     assert_eq!(schedules.pending(), 1, "all or none");
     assert!(schedules.get("b").unwrap().is_none());
     let there = schedules.get("a").unwrap().unwrap();

@@ -103,9 +103,9 @@ impl From<ScheduleError> for SqlError {
     fn from(error: ScheduleError) -> SqlError {
         let state = match error {
             ScheduleError::Append(error) => return error.into(),
-            ScheduleError::Exists(_) => SqlState::EXISTS,
+            ScheduleError::Exists(_) | ScheduleError::Twice(_) => SqlState::EXISTS,
             ScheduleError::Invalid(_) => SqlState::OUT_OF_RANGE,
-            ScheduleError::Full(_) => SqlState::TOO_LARGE,
+            ScheduleError::TooLarge(_) | ScheduleError::Full(_) => SqlState::TOO_LARGE,
             ScheduleError::Log(_) => SqlState::IO,
         };
         SqlError::new(state, error.to_string())

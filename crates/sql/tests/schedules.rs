@@ -25,6 +25,8 @@ async fn rows_are_appended_later_or_cancelled() {
             ("INSERT INTO reminders AFTER INTERVAL '9000 years' VALUES ('x', 'x')", "~22003: line 1, column 1: it would be due after the year 9999"),
             ("INSERT INTO nowhere AFTER INTERVAL '1 day' VALUES ('x')", "~42P01"),
             ("INSERT INTO reminders VALUES ('x', 'x') AFTER INTERVAL '1 day'", "~AT and AFTER stand before the rows"),
+            ("INSERT INTO reminders AFTER '1 day' VALUES ('x', repeat('x', 262200))", "~54000: its events have "),
+            ("INSERT INTO reminders AFTER '1 day' NAMED repeat('x', 257) VALUES ('x', 'x')", "~54000: the name of a schedule has 1 to 256 bytes"),
             ("INSERT INTO reminders AT TIMESTAMP '2200-01-01' NAMED '' VALUES ('x', 'x')", "~22003: line 1, column 1: the name of a schedule has 1 to 256 bytes"),
             ("INSERT INTO reminders AT TIMESTAMP '2200-01-01' NAMED NULL VALUES ('x', 'x')", "~23502"),
             ("SELECT count(*) FROM reminders", "0"),

@@ -283,6 +283,18 @@ async fn definitions_are_checked_when_they_are_made() {
             "(a TEXT) INTO kinds AS SELECT a AS t UNION ALL SELECT a AS u",
             "CREATE COMMAND",
         ),
+        (
+            "(account TEXT) INTO transactions AS SELECT account, 'deposit' AS kind, NULL AS amount",
+            "23502: line 1, column 42: the column 'amount' of the stream 'transactions' may not be NULL",
+        ),
+        (
+            "(a TEXT) INTO kinds AFTER 'never' AS SELECT a AS t",
+            "22P02: line 1, column 42: never is no span of time",
+        ),
+        (
+            "(a TEXT) INTO kinds AT 'tomorrow or so' AS SELECT a AS t",
+            "22P02: line 1, column 42: tomorrow or so is no moment in time",
+        ),
     ] {
         let text = format!("CREATE COMMAND fresh {definition}");
         let came = scratch.rows(&text).await;
@@ -465,5 +477,87 @@ async fn a_decision_has_one_now() {
     }
     let differ = "SELECT count(*), count(*) FILTER (WHERE a IS DISTINCT FROM b OR b IS DISTINCT FROM c) FROM moments";
     assert_eq!(scratch.rows(differ).await, "40|0");
+    scratch.close();
+}
+
+/// The types of parameters are known in the elements of an array, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn elements_of_arrays_are_worked_out_of_parameters() {
+    let folder = folder();
+    let scratch = scratch(&folder).await;
+    scratch
+        .define(
+            "CREATE COMMAND look (n INTEGER, d DECIMAL(10,2) DEFAULT 1.5, t TEXT DEFAULT 'x')
+             LET is_there = n = ANY (ARRAY[1, n * abs(n)])
+             LET all_of = ARRAY[1, n * coalesce(abs(n), n), n * 2.5, n + d]::text
+             LET inner_ones = ARRAY[ARRAY[n, 1], ARRAY[abs(n), n / 2]]::text
+             REQUIRE t LIKE ANY (ARRAY[t || '%', 'nothing']) ELSE 'no'
+             INTO kinds AS SELECT n AS i, is_there AS o, all_of || ' ' || inner_ones AS t;",
+        )
+        .await;
+    check(
+        &scratch,
+        &[
+            (
+                "look",
+                r#"{"n":-1}"#,
+                "ok",
+                r#"{"t":"[1.00, -1.00, -2.50, 0.50] [[-1, 1], [1, 0]]","i":-1,"o":true}"#,
+            ),
+            ("look", r#"{"n":1}"#, "ok", r#""o":true"#),
+            ("look", r#"{"n":null}"#, "ok", r#"{"t":"[1.00, , , ] [[, 1], [, ]]"}"#),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+/// Each LET is an expression of its own, however many stand one behind the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_of_lets_is_no_deep_expression() {
+    let folder = folder();
+    let scratch = scratch(&folder).await;
+    let lets: Vec<String> = (1..100)
+        .map(|number| format!("LET v{number} = v{} + 1", number - 1))
+        .collect();
+    let chain = format!(
+        "CREATE COMMAND chain (v0 BIGINT) {} INTO kinds AS SELECT v99 AS b",
+        lets.join(" ")
+    );
+    assert_eq!(scratch.rows(&chain).await, "CREATE COMMAND");
+    check(&scratch, &[("chain", r#"{"v0":1}"#, "ok", r#""b":100"#)]).await;
+    let sum = vec!["1"; 202].join(" + ");
+    let deep = scratch
+        .rows(&format!(
+            "CREATE COMMAND deep () LET a = {sum} INTO kinds AS SELECT a AS b"
+        ))
+        .await;
+    assert!(deep.contains("more than 200 operators in a row"), "{deep}");
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_condition_that_asks_for_rows_is_false_where_there_are_none() {
+    let folder = folder();
+    let scratch = scratch(&folder).await;
+    scratch
+        .define(
+            "CREATE COMMAND known (who TEXT) REQUIRE EXISTS (SELECT 1 FROM balances b WHERE b.account = who) ELSE 'no' INTO kinds AS SELECT who AS t;
+             CREATE COMMAND seen (who TEXT) REQUIRE who IN (SELECT t.account FROM transactions t WHERE t.account = who) ELSE 'no' INTO kinds AS SELECT who AS t;
+             CREATE COMMAND listed (who TEXT CHECK (who IN (SELECT w.w FROM (VALUES ('ann'), ('bob')) AS w(w)))) INTO kinds AS SELECT who AS t;",
+        )
+        .await;
+    for call in ["known('ann')", "seen('ann')"] {
+        let explained = scratch.rows(&format!("EXPLAIN CALL {call}")).await;
+        assert!(explained.contains(" NO\n"), "{call}: {explained}");
+    }
+    check(
+        &scratch,
+        &[
+            ("listed", r#"{"who":"ann"}"#, "ok", r#""t":"ann""#),
+            ("listed", r#"{"who":"eve"}"#, "check_failed", "who"),
+        ],
+    )
+    .await;
     scratch.close();
 }

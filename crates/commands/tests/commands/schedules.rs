@@ -146,3 +146,33 @@ async fn of_a_step_and_its_time_out_one_happens() {
     assert_eq!(scratch.rows(states).await, "0", "each is either paid or late");
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_promises_of_one_command_have_names_of_their_own() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (scratch, schedules) = open(&folder).await;
+    scratch
+        .define(
+            "CREATE COMMAND twice (id TEXT, both BOOLEAN)
+             INTO orders AFTER '1 day' NAMED 'x ' || id AS SELECT id, 'one' AS kind,
+             INTO orders AFTER '1 day' NAMED 'x ' || id AS SELECT id, 'other' AS kind WHERE both",
+        )
+        .await;
+    let refused = scratch.call("twice", r#"{"id": "a", "both": true}"#, None).await;
+    let said = line(&refused);
+    assert!(
+        said.contains("two schedules 'x a' are made at once: give each a name of its own"),
+        "{said}"
+    );
+    check(
+        &scratch,
+        &schedules,
+        &[
+            ("twice", r#"{"id": "a", "both": true}"#, "schedule_exists", 0),
+            ("twice", r#"{"id": "a", "both": false}"#, "ok", 1),
+            ("twice", r#"{"id": "a", "both": false}"#, "schedule_exists", 1),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -18,7 +18,7 @@ use headwater_catalog::Definition;
 use serde_json::{Map, Value, json};
 
 use names::operation_id;
-use parts::{after_parameter, appended, json_response, problem, problem_response};
+use parts::{after_parameter, appended, json_response, problem, problem_response, query_parameter, wait_parameter};
 
 use crate::door::Door;
 
@@ -77,10 +77,6 @@ fn fixed_paths() -> Map<String, Value> {
         ("/streams", "Every stream"),
         ("/views", "Every view and how it stands"),
         ("/commands", "Every command"),
-        (
-            "/schedules",
-            "What is to be appended later, a page in the order in which it is due",
-        ),
         ("/health", "Whether the program can do its work"),
     ] {
         let responses = json!({"200": json_response("As named", json!({}))});
@@ -89,6 +85,16 @@ fn fixed_paths() -> Map<String, Value> {
             json!({"get": {"operationId": operation_id("list", &path[1..]), "summary": summary, "responses": responses}}),
         );
     }
+    let parameters = [
+        query_parameter("limit", "integer", "How many at most"),
+        query_parameter("after", "string", "The place of the last one seen, as `next` says it"),
+    ];
+    paths.insert(
+        "/schedules".into(),
+        json!({"get": {"operationId": operation_id("list", "schedules"),
+            "summary": "What is to be appended later, a page in the order in which it is due", "parameters": parameters,
+            "responses": {"200": json_response("A page; `next` is the address of the one behind it", json!({}))}}}),
+    );
     let name = json!([{"name": "name", "in": "path", "required": true, "schema": {"type": "string"}}]);
     let none = problem_response("No schedule of that name waits");
     paths.insert(
@@ -127,7 +133,7 @@ fn sql(plain_views: &[String]) -> Value {
         "operationId": "sql",
         "summary": "One SQL statement",
         "description": description,
-        "parameters": [after_parameter()],
+        "parameters": [after_parameter(), wait_parameter()],
         "requestBody": {"required": true, "content": {
             "text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": question}}},
         "responses": {

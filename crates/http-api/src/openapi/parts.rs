@@ -32,6 +32,11 @@ pub(super) fn after_parameter() -> Value {
         "description": "A position: views answer once they have got there"})
 }
 
+pub(super) fn wait_parameter() -> Value {
+    json!({"name": "Headwater-Wait-Ms", "in": "header", "schema": {"type": "integer", "minimum": 0},
+        "description": "How long to wait for the position at most"})
+}
+
 pub(super) fn query_parameter(name: &str, kind: &str, description: &str) -> Value {
     json!({"name": name, "in": "query", "schema": {"type": kind}, "description": description})
 }

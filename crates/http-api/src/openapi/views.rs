@@ -5,7 +5,9 @@ use headwater_views::search::SearchImage;
 use serde_json::{Map, Value, json};
 
 use super::names::{identifier, operation_id};
-use super::parts::{after_parameter, header_parameter, json_response, problem_response, query_parameter};
+use super::parts::{
+    after_parameter, header_parameter, json_response, problem_response, query_parameter, wait_parameter,
+};
 use crate::json::rows::json_schema;
 use crate::views::keys;
 use crate::views::lists;
@@ -40,7 +42,7 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
         "summary": format!("Rows of {name}, by key"),
         "tags": ["views"],
         "parameters": [query_parameter("limit", "integer", "How many rows at most"),
-            query_parameter("after", "string", "The key of the last row seen"), after_parameter()],
+            query_parameter("after", "string", "The key of the last row seen"), after_parameter(), wait_parameter()],
         "responses": {
             "200": json_response("A page of rows", json!({"type": "object", "properties": {
                 "columns": {"type": "array", "items": {}}, "rows": {"type": "array", "items": row.clone()},
@@ -78,7 +80,7 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
         return paths;
     }
     parameters.extend(lists::openapi(view));
-    parameters.push(after_parameter());
+    parameters.extend([after_parameter(), wait_parameter()]);
     let one = json!({"get": {
         "operationId": operation_id("get", name),
         "summary": format!("One row of {name}"),
@@ -103,7 +105,7 @@ fn changes(name: &str) -> Value {
         "summary": format!("Rows of {name}, and then every change, as server-sent events: upsert, delete, position, reset, problem"),
         "tags": ["views"],
         "parameters": [query_parameter("where", "string", "Only rows for which this condition holds"), query_parameter("from", "string", resumed),
-            header_parameter("Last-Event-ID", resumed), after_parameter()],
+            header_parameter("Last-Event-ID", resumed), after_parameter(), wait_parameter()],
         "responses": {
             "200": {"description": "Changes, until either side hangs up", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             "default": problem_response("Not followed"),
@@ -120,7 +122,7 @@ fn history(function: &str, name: &str, shows: &str, key: &[Value]) -> Value {
         "string",
         "The address of the last event seen, or a time",
     ));
-    parameters.push(after_parameter());
+    parameters.extend([after_parameter(), wait_parameter()]);
     json!({"get": {
         "operationId": operation_id(&format!("{function}_of"), name),
         "summary": format!("The events that went into a row of {name}, each with {shows}"),
@@ -148,7 +150,7 @@ fn search(name: &str) -> Value {
             query_parameter("limit", "integer", "How many rows at most"), query_parameter("offset", "integer", "How many of the best are passed over"),
             query_parameter("facet", "string", "KEYWORD fields whose values are counted, with commas between"),
             query_parameter("operator", "string", "What stands between two words: and, or"),
-            query_parameter("snippet", "string", "The TEXT field that snippets are made of"), after_parameter()],
+            query_parameter("snippet", "string", "The TEXT field that snippets are made of"), after_parameter(), wait_parameter()],
         "responses": {
             "200": json_response("What was found", json!({"type": "object", "properties": {
                 "columns": {"type": "array", "items": {}}, "rows": {"type": "array", "items": found}, "found": {"type": "integer"},

@@ -68,7 +68,7 @@ pub(super) fn check(pieces: &[Piece], file: &str) -> Result<(), SqlError> {
     let mut before: Option<&Piece> = None;
     let mut is_after_interval = false;
     for (index, piece) in pieces.iter().enumerate() {
-        step(&mut levels, before, piece, pieces.get(index + 1));
+        step(&mut levels, before, &pieces[index..]);
         let fault = match levels.last() {
             Some(level) => fault(level, levels.len()),
             None => None,
@@ -89,13 +89,13 @@ pub(super) fn check(pieces: &[Piece], file: &str) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Counts one token.
-fn step(levels: &mut Vec<Level>, before: Option<&Piece>, piece: &Piece, next: Option<&Piece>) {
-    let Some(level) = levels.last_mut() else {
+/// Counts the first of these tokens.
+fn step(levels: &mut Vec<Level>, before: Option<&Piece>, rest: &[Piece]) {
+    let (Some(level), Some(piece)) = (levels.last_mut(), rest.first()) else {
         return;
     };
     let is_branch = level.is_case && ["WHEN", "THEN", "ELSE"].iter().any(|word| piece.is_word(word));
-    match piece.is(&Token::Comma) || is_branch || begins_clause(before, piece, next) {
+    match piece.is(&Token::Comma) || is_branch || begins_clause(before, rest) {
         true => level.end_expression(),
         false => level.count(piece),
     }
@@ -186,14 +186,21 @@ fn misread(before: Option<&Piece>, piece: &Piece, is_after_interval: bool) -> Op
     None
 }
 
-/// Whether no expression goes on over this word.
-fn begins_clause(before: Option<&Piece>, piece: &Piece, next: Option<&Piece>) -> bool {
+/// Whether no expression goes on over the first of these tokens.
+fn begins_clause(before: Option<&Piece>, rest: &[Piece]) -> bool {
     const CLAUSES: [&str; 7] = ["SELECT", "JOIN", "ON", "WHERE", "HAVING", "LIMIT", "REQUIRE"];
+    let Some(piece) = rest.first() else { return false };
+    let next = rest.get(1);
     if CLAUSES.iter().any(|word| piece.is_word(word)) {
         return true;
     }
     if piece.is_word("GROUP") || piece.is_word("ORDER") {
         return next.is_some_and(|next| next.is_word("BY"));
+    }
+    // `LET name = …`: a column may have the name `let`.
+    if piece.is_word("LET") {
+        let is_name = next.is_some_and(|next| matches!(next.token.token, Token::Word(_)));
+        return is_name && rest.get(2).is_some_and(|equals| equals.is(&Token::Eq));
     }
     // `a IS DISTINCT FROM b` goes on.
     piece.is_word("FROM") && !before.is_some_and(|before| before.is_word("DISTINCT"))

@@ -379,6 +379,11 @@ fn argument(cursor: &mut Cursor) -> Result<Argument, SqlError> {
         name = Some(cursor.name("the name of a parameter")?);
         cursor.next();
     }
+    if cursor.is_word("DEFAULT") {
+        return Err(cursor
+            .error(SqlState::SYNTAX, "DEFAULT is no argument of a command")
+            .hint("leave the argument out, and name those behind it: CALL c('a', amount => 5)"));
+    }
     let value = value_in_brackets(cursor)?;
     Ok(Argument { name, value })
 }

@@ -156,13 +156,15 @@ impl Later {
     /// What a client is told of promises that cannot be made.
     fn refusal(&self, error: &ScheduleError) -> Refusal {
         let (code, word) = match error {
-            ScheduleError::Exists(_) => (ResponseError::InvalidRecord, "schedule_exists: "),
-            ScheduleError::Invalid(_) => (ResponseError::InvalidRecord, "malformed_schedule: "),
+            ScheduleError::Exists(_) | ScheduleError::Twice(_) => (ResponseError::InvalidRecord, "schedule_exists: "),
+            ScheduleError::Invalid(_) | ScheduleError::TooLarge(_) => {
+                (ResponseError::InvalidRecord, "malformed_schedule: ")
+            }
             ScheduleError::Full(_) => (ResponseError::PolicyViolation, "schedules_full: "),
             ScheduleError::Append(_) | ScheduleError::Log(_) => (ResponseError::KafkaStorageError, ""),
         };
         let is_at_fault = |schedule: &Schedule| match error {
-            ScheduleError::Exists(name) => schedule.name == *name,
+            ScheduleError::Exists(name) | ScheduleError::Twice(name) => schedule.name == *name,
             _ => true,
         };
         let record = self.schedules.iter().position(is_at_fault).unwrap_or_default();
