@@ -87,3 +87,6 @@ pub const JOIN_KEYS_MAX: usize = 8 << 20;
 
 /// The rows of such a side for two threads, in a build by one of them; more threads share the work of partitions sooner.
 pub const JOIN_ROWS_GATHERED: usize = 2_000_000;
+
+/// The most plans of one question that are kept ready while nobody runs them, some tens of kilobytes each: as many callers as that at once are usual.
+pub const STANDING_IDLE_MAX: usize = 32;

@@ -14,7 +14,7 @@ use crate::question::{Boundary, Moments, Names, type_fields};
 use crate::statement::Question;
 
 /// Who a question is compiled for: one that speaks of its user is another for everybody, and is planned each time.
-const NOBODY: &str = "\u{1f}nobody";
+pub(super) const NOBODY: &str = "\u{1f}nobody";
 
 /// Compiles a question, where it can be worked out without a plan. One that fails to plan is left to say why when it is asked.
 pub(super) fn direct(inner: &Inner, question: &Question, types: &[DataType]) -> Option<Direct> {

@@ -118,7 +118,7 @@ impl Engine {
 }
 
 fn direct<'a>(inner: &Inner, prepared: &'a Prepared) -> Result<&'a Direct, SqlError> {
-    let direct = prepared.direct.as_ref().filter(|direct| direct.is_current(inner));
+    let direct = prepared.direct.as_deref().filter(|direct| direct.is_current(inner));
     // The same as of a view that was replaced: it is asked for each alone.
     direct.ok_or_else(|| SqlError::new(SqlState::CONFLICT, "the question takes a plan"))
 }

@@ -1,11 +1,13 @@
 //! Questions that are asked again and again, with other values of their parameters: by whoever decides commands, and by clients with prepared statements.
 //!
 //! A question that needs nothing but its parameters, the time, and rows of materialized views looked up by their whole keys is compiled once
-//! ([`compile`]) and then worked out without a plan ([`run`]), within microseconds. Every other question is planned each time it is asked, and gives the
-//! same answer: what is compiled is the planner's own logical plan.
+//! ([`compile`]) and then worked out without a plan ([`run`]), within microseconds. One on entities of streams is planned once, and run with the values of
+//! each time ([`standing`]). Every other question is planned each time it is asked, and gives the same answer: what is compiled, or kept, is the planner's
+//! own plan.
 //!
 //! ```text
 //! question ── plan ── taken apart ──┬─ direct: keys ─ rows ─ expressions over one row
+//!                                   ├─ standing: entities of streams, read by a plan that is there
 //!                                   └─ anything else in it: planned when asked
 //! ```
 //!
@@ -13,6 +15,7 @@
 //!
 //! The question of one row by its key, which a door is asked again and again, has a shorter way yet: [`point`].
 
+mod bound;
 mod compile;
 mod environment;
 mod lookup;
@@ -20,6 +23,7 @@ pub mod many;
 mod parameters;
 mod point;
 mod run;
+mod standing;
 
 use std::sync::Arc;
 
@@ -32,11 +36,13 @@ use crate::{Engine, Reads, Session, SqlError};
 pub use parameters::Parameters;
 pub use point::PointRead;
 use run::Direct;
+use standing::Standing;
 
 /// A question with its parameters' types, ready to be asked.
 pub struct Prepared {
     question: Question,
-    direct: Option<Direct>,
+    direct: Option<Box<Direct>>,
+    standing: Option<Box<Standing>>,
 }
 
 impl Prepared {
@@ -48,6 +54,11 @@ impl Prepared {
     /// Whether it is worked out without a plan.
     pub fn is_direct(&self) -> bool {
         self.direct.is_some()
+    }
+
+    /// Whether it is planned once, and run each time that it is asked; that is seen when it is asked first.
+    pub fn is_planned_once(&self) -> bool {
+        self.standing.as_deref().is_some_and(Standing::stands)
     }
 
     /// The rows that it will look up, as far as these first parameters say, and where `now()` is this.
@@ -68,8 +79,16 @@ impl Prepared {
 impl Engine {
     /// Makes a question ready. `types` are those of `$1`, `$2`, …
     pub fn prepare(&self, question: Question, types: &[DataType]) -> Prepared {
-        let direct = compile::direct(&self.inner, &question, types);
-        Prepared { question, direct }
+        let direct = compile::direct(&self.inner, &question, types).map(Box::new);
+        let standing = match &direct {
+            Some(_) => None,
+            None => Standing::new(&self.inner, &question, types).map(Box::new),
+        };
+        Prepared {
+            question,
+            direct,
+            standing,
+        }
     }
 
     /// Answers a prepared question and says what it read.
@@ -84,6 +103,11 @@ impl Engine {
         {
             let (rows, reads) = direct.ask(&self.inner, session, parameters).await?;
             return Ok((Arc::clone(direct.schema()), vec![rows], reads));
+        }
+        if let Some(standing) = &prepared.standing
+            && let Some(answer) = standing.ask(&self.inner, session, parameters).await?
+        {
+            return Ok(answer);
         }
         self.ask(session, &prepared.question, parameters.values()).await
     }

@@ -39,13 +39,36 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Until this is told that the rows have come to their end, its drop ends them.
+    pub(crate) fn running(&self) -> Running {
+        Running(Some(self.clone()))
+    }
+
     fn is_asked_for(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
+/// A plan that runs.
+pub(crate) struct Running(Option<Stop>);
+
+impl Running {
+    /// All of its rows are there.
+    pub(crate) fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.now();
+        }
+    }
+}
+
 /// The plan with joins that heed `stop`.
-pub(super) fn heeding(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn heeding(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
     let heeding = plan.transform_up(|node| {
         let node: Arc<dyn ExecutionPlan> = match node.downcast_ref::<NestedLoopJoinExec>() {
             Some(join) => {

@@ -59,7 +59,7 @@ use crate::{Described, Session, SqlError, SqlState};
 pub(crate) use after::through_pipelines;
 pub(crate) use columns::{column_names, view_columns};
 pub(crate) use deadline::Deadline;
-use interrupt::Stop;
+pub(crate) use interrupt::{Stop, heeding};
 pub(crate) use list_parts::{ListParts, only_element, part_of};
 pub(crate) use moment::{BusinessMoment, Moments};
 pub(crate) use multiset::CountedSets;
@@ -74,7 +74,7 @@ pub(crate) use relations::constraint;
 pub(crate) use rewind::{check_length, check_position, check_whole, length};
 pub(crate) use sources::sources;
 pub(crate) use star::meaning;
-pub(crate) use titles::{repeated, shown};
+pub(crate) use titles::{repeated, rows_shown, shown};
 
 /// A question ready to run.
 pub(crate) struct Planned {
@@ -335,7 +335,7 @@ impl Planned {
         let physical = deadline
             .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })
             .await?;
-        let physical = interrupt::heeding(physical, &self.stop)?;
+        let physical = heeding(physical, &self.stop)?;
         Ok(physical)
     }
 
@@ -346,7 +346,7 @@ impl Planned {
         deadline: &Deadline,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
         let stop = interrupt::may_be_long(&physical).then(|| self.stop.clone());
-        let rows = titles::rows_shown(execute_stream(physical, self.state.task_ctx())?);
+        let rows = rows_shown(execute_stream(physical, self.state.task_ctx())?);
         Ok((rows.schema(), deadline.bound(rows, stop)))
     }
 }

@@ -235,7 +235,7 @@ pub(crate) fn shown(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// The rows under those names.
-pub(super) fn rows_shown(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+pub(crate) fn rows_shown(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = shown(&rows.schema());
     if schema == rows.schema() {
         return rows;

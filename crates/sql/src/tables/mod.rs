@@ -17,6 +17,7 @@ mod said;
 mod search;
 mod searched;
 mod sources;
+mod standing;
 mod stream;
 mod view;
 
@@ -31,5 +32,6 @@ pub(crate) use rewound::RewoundTable;
 pub(crate) use search::{SearchTable, SnippetOptions};
 pub(crate) use searched::Searched;
 pub(crate) use sources::{Sources, WRITTEN_AT};
+pub(crate) use standing::{StandingScan, StandingScans};
 pub(crate) use stream::StreamTable;
 pub(crate) use view::ViewTable;

@@ -12,12 +12,12 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
-use datafusion::datasource::source_as_provider;
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableScan, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableScan, TableSource, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use headwater_catalog::{ColumnType, FoundBy, found_by};
+use headwater_catalog::{ColumnType, FoundBy, StreamDefinition, found_by};
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
@@ -25,6 +25,7 @@ use headwater_views::decode::{StreamDecoder, portions};
 use super::entity::EntityScan;
 use super::node::{Node, Read, Start, projected};
 use super::order::{Head, next_run};
+use super::standing::{StandingScans, StandingStream};
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_BYTES_MIN, SCAN_EVENTS};
 use crate::question::StreamReading;
 use crate::{Progress, SqlError};
@@ -88,6 +89,22 @@ impl StreamTable {
     pub(crate) fn is_scanned(scan: &TableScan) -> bool {
         let provider = source_as_provider(&scan.source);
         provider.is_ok_and(|provider| provider.downcast_ref::<StreamTable>().is_some())
+    }
+
+    /// The stream that a node of a plan scans, as one that is read again and again; `None` where it scans anything else, or what a stream was before.
+    pub(crate) fn standing(scan: &TableScan, scans: &StandingScans) -> Option<Arc<dyn TableSource>> {
+        let provider = source_as_provider(&scan.source).ok()?;
+        let table = provider.downcast_ref::<StreamTable>()?;
+        table.reading.as_ref()?;
+        let standing = StandingStream::new(Arc::clone(&table.source), scans);
+        Some(provider_as_source(Arc::new(standing)))
+    }
+
+    /// The definition by which a node of a plan reads the stream that it scans.
+    pub(crate) fn definition(scan: &TableScan) -> Option<StreamDefinition> {
+        let provider = source_as_provider(&scan.source).ok()?;
+        let table = provider.downcast_ref::<StreamTable>()?;
+        Some(table.source.decoder.definition().clone())
     }
 
     /// The type of a column of the stream that a node of a plan scans.
@@ -256,6 +273,14 @@ impl Read for StreamScan {
 }
 
 impl Source {
+    /// The same up to another position.
+    pub(super) fn upto(&self, end: &Position) -> Source {
+        Source {
+            end: end.clone(),
+            ..self.clone()
+        }
+    }
+
     /// The partitions that have events to be read.
     pub(super) fn partitions(&self) -> Vec<u32> {
         let ends = self.end.of(&self.name);
