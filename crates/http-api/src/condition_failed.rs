@@ -4,13 +4,15 @@ use axum::http::{StatusCode, header};
 use headwater_catalog::condition::version_text;
 use headwater_catalog::{Catalog, came_in_between};
 use headwater_eventlog::{AppendError, ConditionFailed, EventLog};
+use headwater_records::Address;
 use serde_json::json;
 
 use crate::json::event::Shown;
 use crate::precondition;
 use crate::problem::Problem;
 
-/// The problem that says why a condition does not hold. Events that readers may not see yet are named by their address alone.
+/// The problem that says why a condition does not hold. Events that readers may not see yet are named by their address alone. Where not all are there, its
+/// position and version are those behind the last one that is: who decides on these and appends on that condition is told of the others.
 pub(crate) async fn problem(log: &EventLog, catalog: &Catalog, failed: ConditionFailed) -> Problem {
     let events = came_in_between(log, &failed.came).await;
     let mut came: Vec<u8> = vec![b'['];
@@ -32,14 +34,17 @@ pub(crate) async fn problem(log: &EventLog, catalog: &Catalog, failed: Condition
     came.push(b']');
     let detail = AppendError::ConditionFailed(Box::new(failed.clone())).to_string();
     let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "condition-failed", detail)
-        .with("position", failed.end.to_string())
+        .with("position", failed.seen.to_string())
+        .with("more", failed.more)
         .with_raw("came", String::from_utf8_lossy(&came).into_owned());
+    let last = failed.came.last().map(Address::version);
+    let version = if failed.more { last } else { failed.version };
     match &failed.entity {
         None => problem,
         Some((stream, key)) => problem
             .with("stream", stream.as_str())
             .with("key", String::from_utf8_lossy(key).into_owned())
-            .with("version", version_text(failed.version))
-            .header(header::ETAG, precondition::tag(failed.version)),
+            .with("version", version_text(version))
+            .header(header::ETAG, precondition::tag(version)),
     }
 }

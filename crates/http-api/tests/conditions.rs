@@ -77,6 +77,59 @@ async fn an_entity_is_read_decided_on_and_appended_to() {
     door.close().await;
 }
 
+/// Whoever folds what a refusal shows, and appends on its version or behind its position, has seen all that this stands on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_shows_a_part_lets_nobody_decide_on_it() {
+    let door = open().await;
+    let events = "/streams/accounts/events";
+    let lines: Vec<String> = (0..250).map(|number| amount("ann", &number.to_string())).collect();
+    let first = door.request("POST", events, &[LINES], &lines.join("\n")).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let mut expects = "If-Match: \"none\"".to_owned();
+    let mut seen = 0;
+    for (shown, more) in [(100, true), (100, true), (50, false)] {
+        let refused = door
+            .request("POST", events, &[JSON, &expects], &amount("ann", "-1"))
+            .await;
+        let problem = refused.json();
+        let came = problem["came"].as_array().cloned().unwrap_or_default();
+        assert_eq!(
+            (refused.status, came.len(), &problem["more"]),
+            (412, shown, &json!(more)),
+            "{problem}"
+        );
+        for event in came {
+            assert_eq!(event["value"]["amount"], seen, "in their order, none left out");
+            seen += 1;
+        }
+        assert_eq!(
+            format!("\"{}\"", problem["version"].as_str().unwrap_or_default()),
+            etag(&refused)
+        );
+        expects = format!("If-Match: {}", etag(&refused));
+    }
+    let taken = door
+        .request("POST", events, &[JSON, &expects], &amount("ann", "-1"))
+        .await;
+    assert_eq!(taken.status, 200, "{taken:?}");
+    // The same of a boundary.
+    let mut condition = json!({"none_of": [{"stream": "accounts", "key": "ann"}]});
+    let mut shown: Vec<usize> = Vec::new();
+    loop {
+        let body = json!({"events": [{"stream": "notes", "value": 1}], "condition": condition}).to_string();
+        let answer = door.request("POST", "/events", &[JSON], &body).await;
+        if answer.status == 200 {
+            break;
+        }
+        let problem = answer.json();
+        shown.push(problem["came"].as_array().map_or(0, Vec::len));
+        condition["after"] = problem["position"].clone();
+        assert!(shown.len() < 9, "{problem}");
+    }
+    assert_eq!(shown, [100, 100, 51]);
+    door.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_boundary_holds_over_streams_and_partitions() {
     let door = open().await;

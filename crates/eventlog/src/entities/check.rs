@@ -205,7 +205,7 @@ fn ask_entity(shared: &Shared, entity: &EntityVersion, watches: &mut Vec<Watch>)
     if let Some(from) = from {
         came.add(shared, &sought, &bounds, from, CAME_MAX);
     }
-    let failed = failed(shared, came, [&sought])?;
+    let failed = failed(shared, came, [&sought], Position::new())?;
     Err(AppendError::ConditionFailed(Box::new(ConditionFailed {
         entity: Some((entity.stream.clone(), entity.key.clone())),
         version,
@@ -228,33 +228,42 @@ fn ask_boundary(shared: &Shared, boundary: &Boundary, watches: &mut Vec<Watch>) 
         let from = order_of(shared, &sought.stream, &bounds).map_err(QueryError::from)?;
         search.add(shared, sought, &bounds, from, CAME_MAX);
     }
-    let failed = failed(shared, search, &all)?;
+    let failed = failed(shared, search, &all, after.cloned().unwrap_or_default())?;
     match failed.came.is_empty() {
         true => Ok(()),
         false => Err(AppendError::ConditionFailed(Box::new(failed))),
     }
 }
 
-/// The events that a search finds, as what is in the way.
+/// The events that a search finds behind a position, as what is in the way.
 fn failed<'a>(
     shared: &Shared,
     mut search: Search<'_>,
     all: impl IntoIterator<Item = &'a Sought>,
+    after: Position,
 ) -> Result<ConditionFailed, AppendError> {
     let mut came: Vec<Address> = Vec::new();
-    while came.len() < CAME_MAX
-        && let Some((_, event)) = search.next()?
-    {
-        came.push(event.address);
-    }
+    let more = loop {
+        match search.next()? {
+            None => break false,
+            Some(_) if came.len() >= CAME_MAX => break true,
+            Some((_, event)) => came.push(event.address),
+        }
+    };
     let mut end = Position::new();
     for sought in all {
         for (number, next) in (0..).zip(shared.sequenced_ends(&sought.stream)) {
             end.set(&sought.stream.name, number, next);
         }
     }
+    let mut seen = if more { after } else { end.clone() };
+    for event in &came {
+        seen.advance(&event.stream, event.partition, event.offset + 1);
+    }
     Ok(ConditionFailed {
         came,
+        more,
+        seen,
         condition: 0,
         entity: None,
         version: None,

@@ -75,6 +75,10 @@ pub struct Boundary {
 pub struct ConditionFailed {
     /// The first of the events that are in the way, in the order in which they were appended.
     pub came: Vec<Address>,
+    /// Whether there are more of them.
+    pub more: bool,
+    /// Below here nothing is in the way but what is among those: who decides on them decides as of here.
+    pub seen: Position,
     /// Which condition fails: the how-manieth, from 0, of those on entities and boundaries that the append depends on.
     pub condition: usize,
     /// The entity that has another version than expected; `None` where a boundary was crossed.

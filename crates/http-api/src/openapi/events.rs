@@ -110,6 +110,7 @@ pub(super) fn condition_failed() -> Value {
     json!({"allOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "object", "properties": {
         "came": {"type": "array", "maxItems": 100, "items": shown(),
             "description": "The events that are in the way; one that readers may not see yet has its address alone"},
+        "more": {"type": "boolean", "description": "Whether there are others; position and version are those behind the last one that is shown"},
         "position": {"type": "string", "description": "Up to where to read before deciding again"},
         "stream": {"type": "string"}, "key": {"type": "string"},
         "version": {"type": "string", "description": "Of the entity, where it is one's that was expected to be another"}}}]})
