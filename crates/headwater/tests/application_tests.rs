@@ -26,6 +26,8 @@ THEN ROWS SELECT course, seats FROM taken FOR SYSTEM_TIME AS OF TIMESTAMP '2025-
   | go | 1 |
 THEN ROWS SELECT student, _appended_at FROM seats WHERE student = 'bob'
   | bob | 2025-01-02T00:00:00.000001Z |
+THEN ROWS SELECT 'NULL' AS text, NULL AS nothing
+  | \\NULL | NULL |
 test \"as many as there are places, whatever the order\"
 WHEN AT ONCE
   3 TIMES CALL take('go', 'ann')

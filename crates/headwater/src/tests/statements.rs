@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::Array;
+use arrow::buffer::NullBuffer;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use headwater_records::Position;
@@ -168,17 +170,49 @@ fn internal(why: &dyn std::error::Error) -> SqlError {
     SqlError::new(SqlState::INTERNAL, why.to_string())
 }
 
+/// Whether a text would be read as NULL, or as such a text: with a backslash before it, it is not.
+fn is_like_null(value: &str) -> bool {
+    value.trim_start_matches('\\') == "NULL"
+}
+
 fn texts(batches: &[arrow::record_batch::RecordBatch]) -> Result<Vec<Row>, arrow::error::ArrowError> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows: Vec<Row> = Vec::new();
     for batch in batches {
-        let mut columns: Vec<ArrayFormatter<'_>> = Vec::new();
+        let mut columns: Vec<(ArrayFormatter<'_>, Option<NullBuffer>)> = Vec::new();
         for column in batch.columns() {
-            columns.push(ArrayFormatter::try_new(column.as_ref(), &options)?);
+            let shown = ArrayFormatter::try_new(column.as_ref(), &options)?;
+            columns.push((shown, column.logical_nulls()));
         }
         for row in 0..batch.num_rows() {
-            rows.push(columns.iter().map(|column| column.value(row).to_string()).collect());
+            let shown = columns.iter().map(|(shown, nulls)| {
+                let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                let value = shown.value(row).to_string();
+                match !is_null && is_like_null(&value) {
+                    true => format!("\\{value}"),
+                    false => value,
+                }
+            });
+            rows.push(shown.collect());
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_called_null_is_not_null() {
+        let values = ["NULL", "\\NULL", "\\\\NULL", "null", "NULL "].map(Some);
+        let column: ArrayRef = Arc::new(StringArray::from_iter(values.into_iter().chain([None])));
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let shown: Vec<String> = texts(&[batch]).unwrap().concat();
+        assert_eq!(shown, ["\\NULL", "\\\\NULL", "\\\\\\NULL", "null", "NULL ", "NULL"]);
+    }
 }
