@@ -3,10 +3,7 @@
 //! From which of its events on a stream has another schema is fixed a moment before everybody knows that schema. Whoever reads it then reads events of the
 //! new schema by the old one, and no decision may rest on that.
 
-use headwater_catalog::StreamDefinition;
 use tokio::sync::watch;
-
-use crate::Engine;
 
 /// Their names.
 pub(crate) struct Altering {
@@ -35,11 +32,13 @@ impl Altering {
         Begun { altering: self, stream }
     }
 
-    fn holds(&self, stream: &str) -> bool {
+    /// Whether a stream is being defined otherwise.
+    pub(crate) fn holds(&self, stream: &str) -> bool {
         self.streams.borrow().iter().any(|held| held == stream)
     }
 
-    async fn over(&self, stream: &str) {
+    /// Waits until it is defined so.
+    pub(crate) async fn over(&self, stream: &str) {
         let mut streams = self.streams.subscribe();
         let is_over = |streams: &Vec<String>| streams.iter().all(|held| held != stream);
         // The sender is a part of this: it is there as long as this waits.
@@ -54,22 +53,6 @@ impl Drop for Begun<'_> {
                 streams.swap_remove(place);
             }
         });
-    }
-}
-
-impl Engine {
-    /// Whether events of a stream are read as they were when it was defined so.
-    pub fn reads_as_defined(&self, stream: &StreamDefinition) -> bool {
-        let name = &stream.name;
-        let now = self.inner.catalog.stream(name);
-        now.is_some_and(|now| std::ptr::eq(now.as_ref(), stream) || *now == *stream) && !self.inner.altering.holds(name)
-    }
-
-    /// Waits until a stream is defined as it will be, where it is being defined otherwise.
-    pub async fn settled(&self, stream: &str) {
-        if self.inner.altering.holds(stream) {
-            self.inner.altering.over(stream).await;
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The engine: a statement in, rows or a tag out.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
@@ -15,12 +14,10 @@ use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_schedules::Schedules;
 use headwater_views::{Subscription, Views};
-use parking_lot::Mutex;
 
-use crate::altering::Altering;
 use crate::asker::Session;
 use crate::calls::{Call, CallHandler};
-use crate::encode::{Encoders, EventEncoder};
+use crate::encode::EventEncoder;
 use crate::fault::placed;
 use crate::inner::Inner;
 use crate::options::EngineOptions;
@@ -28,7 +25,7 @@ use crate::outcome::{Applied, Described, Outcome};
 use crate::promised::Schemas;
 use crate::question::{self, Deadline, Reads};
 use crate::statement::{CopyInto, Parsed, Question, Show, Statement};
-use crate::{SqlError, SqlState, session, statements};
+use crate::{SqlError, SqlState, statements};
 
 /// Answers statements. Clones share it.
 #[derive(Clone)]
@@ -39,24 +36,9 @@ pub struct Engine {
 impl Engine {
     /// An engine over what is running.
     pub fn new(log: EventLog, catalog: Catalog, views: Views, options: EngineOptions) -> Engine {
-        let state = session::state(options.memory_bytes_max, &catalog);
-        let inner = Inner {
-            log,
-            catalog,
-            views,
-            not_started: Mutex::default(),
-            options,
-            state,
-            calls: OnceLock::new(),
-            schedules: OnceLock::new(),
-            spread: AtomicU32::new(0),
-            decoders: Mutex::default(),
-            defining: tokio::sync::Mutex::default(),
-            altering: Altering::default(),
-            parsed: Mutex::default(),
-            encoders: Encoders::default(),
-        };
-        Engine { inner: Arc::new(inner) }
+        Engine {
+            inner: Arc::new(Inner::new(log, catalog, views, options)),
+        }
     }
 
     /// Names who runs `CALL`; once, at start.
@@ -176,6 +158,20 @@ impl Engine {
     /// The running views.
     pub fn views(&self) -> &Views {
         &self.inner.views
+    }
+
+    /// Whether events of a stream are read as they were when it was defined so.
+    pub fn reads_as_defined(&self, stream: &StreamDefinition) -> bool {
+        let name = &stream.name;
+        let now = self.inner.catalog.stream(name);
+        now.is_some_and(|now| std::ptr::eq(now.as_ref(), stream) || *now == *stream) && !self.inner.altering.holds(name)
+    }
+
+    /// Waits until a stream is defined as it will be, where it is being defined otherwise.
+    pub async fn settled(&self, stream: &str) {
+        if self.inner.altering.holds(stream) {
+            self.inner.altering.over(stream).await;
+        }
     }
 
     /// The streams below a stream or view, through all views.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::execution::context::SessionState;
-use headwater_catalog::{Catalog, Definition};
+use headwater_catalog::{Catalog, Definition, StreamDefinition};
 use headwater_eventlog::EventLog;
 use headwater_schedules::Schedules;
 use headwater_views::Views;
@@ -18,10 +18,9 @@ use crate::calls::CallHandler;
 use crate::encode::Encoders;
 use crate::nearest::nearest;
 use crate::options::EngineOptions;
-use crate::parse;
 use crate::session_zone::ZoneOption;
 use crate::statement::Parsed;
-use crate::{Session, SqlError, SqlState};
+use crate::{Session, SqlError, SqlState, parse, session};
 
 /// What the clones share.
 pub(crate) struct Inner {
@@ -49,6 +48,33 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// What is known over what is running.
+    pub(crate) fn new(log: EventLog, catalog: Catalog, views: Views, options: EngineOptions) -> Inner {
+        let state = session::state(options.memory_bytes_max, &catalog);
+        Inner {
+            log,
+            catalog,
+            views,
+            not_started: Mutex::default(),
+            options,
+            state,
+            calls: OnceLock::new(),
+            schedules: OnceLock::new(),
+            spread: AtomicU32::new(0),
+            decoders: Mutex::default(),
+            defining: tokio::sync::Mutex::default(),
+            altering: Altering::default(),
+            parsed: Mutex::default(),
+            encoders: Encoders::default(),
+        }
+    }
+
+    /// The same where a stream is defined so already.
+    pub(crate) fn supposing(&self, stream: &StreamDefinition) -> Inner {
+        let catalog = self.catalog.supposing(Definition::Stream(stream.clone()));
+        Inner::new(self.log.clone(), catalog, self.views.clone(), self.options.clone())
+    }
+
     /// Who runs commands.
     pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
         self.calls.get().ok_or_else(|| {

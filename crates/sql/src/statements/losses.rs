@@ -3,10 +3,9 @@
 //!
 //! A view says so with `WITH (may_lose_events = 'true')`.
 
-use headwater_catalog::{Catalog, Definition, Shape, StreamDefinition, ViewDefinition};
+use headwater_catalog::{Shape, StreamDefinition, ViewDefinition};
 use headwater_views::{Unkept, ViewSpec};
 
-use crate::engine::Engine;
 use crate::inner::Inner;
 use crate::question::view_spec;
 use crate::{SqlError, SqlState};
@@ -49,11 +48,11 @@ pub(super) fn check_readers(inner: &Inner, new: &StreamDefinition, readers: &[Vi
     if readers.is_empty() {
         return Ok(());
     }
-    let supposed = supposing(inner, new);
+    let supposed = inner.supposing(new);
     let mut said: Vec<String> = Vec::new();
     for view in readers {
         // One that cannot read the stream any more is not built anew: it stands still with the rows that it has.
-        let Ok(spec) = view_spec(&supposed.inner, view) else {
+        let Ok(spec) = view_spec(&supposed, view) else {
             continue;
         };
         said.extend(of(inner, &spec)?);
@@ -62,12 +61,6 @@ pub(super) fn check_readers(inner: &Inner, new: &StreamDefinition, readers: &[Vi
         true => Ok(()),
         false => Err(refused(said)),
     }
-}
-
-/// An engine to which a stream is defined so already.
-fn supposing(inner: &Inner, new: &StreamDefinition) -> Engine {
-    let catalog: Catalog = inner.catalog.supposing(Definition::Stream(new.clone()));
-    Engine::new(inner.log.clone(), catalog, inner.views.clone(), inner.options.clone())
 }
 
 /// What a view would lose, where that is anything that it was not said it may. A table at a LOCATION stays where it is.
