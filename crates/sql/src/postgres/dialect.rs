@@ -16,24 +16,19 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, Function, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, Query, Select, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::ast::{LIST, as_truth, call, text};
 use super::{
     choices, fetched, gathered, groups, in_order, json, kinds, lateral, lengths, literals, numbers, operators, parts,
     quantified, regex, renamed, row_functions, rows, subqueries, table_names, values, windows,
 };
-use crate::statement::{Question, Statement};
-use crate::{SqlError, SqlState, parse};
+use crate::{SqlError, SqlState};
 
 /// A character of the private use area, which nobody writes.
 const ASIDE: &str = "\u{e000}";
-
-/// The function that a list is which is written out.
-const LIST: &str = "make_array";
 
 /// invalid_escape_sequence
 const INVALID_ESCAPE: SqlState = SqlState("22025");
@@ -396,77 +391,4 @@ fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
             return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint("write the operator itself"));
         }
     })
-}
-
-/// The first argument of a function, where it is a value.
-pub(crate) fn first_argument(function: &Function) -> Option<&Expr> {
-    match &function.args {
-        FunctionArguments::List(list) => match list.args.first()? {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The elements of a list that is written out, be it as a query says it or as the engine does.
-pub(super) fn listed(expr: &Expr) -> Option<Vec<Expr>> {
-    match expr {
-        Expr::Array(array) => Some(array.elem.clone()),
-        Expr::Nested(inner) => listed(inner),
-        Expr::Function(function) if function.name.to_string() == LIST => json::arguments(function),
-        _ => None,
-    }
-}
-
-pub(super) fn as_text(expr: Expr) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: DataType::Text,
-        array: false,
-        format: None,
-    }
-}
-
-fn as_truth(expr: Expr) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: DataType::Boolean,
-        array: false,
-        format: None,
-    }
-}
-
-pub(crate) fn text(value: &str) -> Expr {
-    Expr::Value(Value::SingleQuotedString(value.to_owned()).with_empty_span())
-}
-
-pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args
-        .into_iter()
-        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
-    Expr::Function(Function {
-        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_span(Span::empty(), name))]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
-}
-
-pub(super) fn template(text: &str) -> Result<Query, SqlError> {
-    let statement = parse::parse(text, "")?.into_iter().next();
-    match statement.map(|parsed| parsed.statement) {
-        Some(Statement::Query(Question { query, .. })) => Ok(*query),
-        _ => Err(SqlError::new(SqlState::INTERNAL, "TABLE could not be rewritten")),
-    }
 }

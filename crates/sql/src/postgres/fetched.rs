@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowSpec, WindowType,
 };
 
-use super::dialect::call;
+use super::ast::call;
 use crate::{SqlError, SqlState};
 
 /// Rewrites the FETCH of a query.

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentClause, FunctionArguments, OrderBy, OrderByKind, Query, SelectItem, SetExpr,
 };
 
-use super::dialect::call;
+use super::ast::call;
 use crate::{SqlError, SqlState};
 
 /// The query's one column, gathered in its order; of no rows an empty array.

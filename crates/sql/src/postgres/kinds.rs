@@ -75,11 +75,11 @@ pub(super) fn function_of_type(column: &Expr, function: &mut Expr) {
     if let Expr::Function(called) = function
         && is_of_type
         && called.name.to_string() == "to_regproc"
-        && let Some(Expr::Value(value)) = super::dialect::first_argument(called)
+        && let Some(Expr::Value(value)) = super::ast::first_argument(called)
         && let Value::SingleQuotedString(name) = &value.value
     {
         let name = name.rsplit('.').next().unwrap_or_default();
-        *function = super::dialect::text(name);
+        *function = super::ast::text(name);
     }
 }
 
@@ -117,7 +117,7 @@ fn type_of(expr: &Expr) -> DataType {
     match expr {
         Expr::Cast { data_type, .. } => data_type.clone(),
         Expr::Function(function) if function.name.to_string() == "array_agg" => {
-            let element = super::dialect::first_argument(function).map_or(DataType::Int4Unsigned(None), type_of);
+            let element = super::ast::first_argument(function).map_or(DataType::Int4Unsigned(None), type_of);
             DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
         }
         _ => DataType::Int4Unsigned(None),

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAliasColumnDef, TableFactor, Visit, Visitor,
 };
 
-use super::dialect::{call, template};
+use super::ast::{call, template};
 use super::{records, row_functions, subqueries};
 use crate::SqlError;
 

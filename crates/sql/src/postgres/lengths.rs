@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, Expr, Interval, TimezoneInfo, Value,
 };
 
-use super::dialect::{as_text, call, text};
+use super::ast::{as_text, call, text};
 
 /// The digits behind a second's point.
 const DIGITS: u32 = 6;

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, Interval, TimezoneInfo, UnaryOperator, Value,
 };
 
-use super::dialect::call;
+use super::ast::call;
 use crate::encode::{interval_text, moment_text, number_text};
 
 /// Writes the text of a literal, or of one that is cast, as the engine reads it.

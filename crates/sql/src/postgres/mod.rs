@@ -7,6 +7,7 @@
 
 mod any;
 mod arrays;
+mod ast;
 mod by_row;
 mod bytes;
 mod choices;
@@ -55,8 +56,9 @@ mod windows;
 
 pub(crate) use any::AnyOfLists;
 pub(crate) use arrays::ArraysOfTexts;
+pub(crate) use ast::{call, first_argument, text};
 pub(crate) use bytes::lengths;
-pub(crate) use dialect::{as_engine_knows_it, call, first_argument, part_as_engine_knows_it, text};
+pub(crate) use dialect::{as_engine_knows_it, part_as_engine_knows_it};
 pub(crate) use functions::{functions, quoted};
 pub(crate) use json::{JsonAsked, json_functions};
 pub(crate) use keywords::KEYWORDS;

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, LimitClause, Query, Value, ValueWithSpan,
 };
 
-use super::dialect::text;
+use super::ast::text;
 use crate::{Place, SqlError, SqlState};
 
 /// The digits of the widest decimal.

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
-use super::dialect::call;
+use super::ast::call;
 
 /// The call that an operator stands for; `None`: the engine has it.
 pub(super) fn called(expr: &Expr) -> Option<Expr> {

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentClause, FunctionArguments, Value,
 };
 
-use super::dialect::{call, first_argument, listed};
+use super::ast::{call, first_argument, listed};
 use crate::{SqlError, SqlState};
 
 const MODE: &str = "_headwater_mode";

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Value,
 };
 
-use super::dialect::{call, first_argument, text};
+use super::ast::{call, first_argument, text};
 
 /// `extract(second FROM at)`; `None` where the engine has the part.
 pub(super) fn extracted(field: &str, of: &Expr) -> Option<Expr> {

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
-use super::dialect::{listed, text};
+use super::ast::{listed, text};
 use crate::encode::array_text::{NoArray, from_text};
 use crate::{SqlError, SqlState};
 

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, ObjectName, SelectItem, SetExpr, TableAlias, TableFactor,
 };
 
-use super::dialect::{call, template, text};
+use super::ast::{call, template, text};
 use super::lateral::names_a_column;
 use crate::{SqlError, SqlState};
 

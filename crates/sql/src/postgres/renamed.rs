@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Ident, ObjectName, ObjectNamePart, TimezoneInfo, Value,
 };
 
-use super::dialect::{call, text};
+use super::ast::{call, text};
 use super::moments::INTERVAL_PARAMETERS;
 use super::{ordered, row_functions};
 

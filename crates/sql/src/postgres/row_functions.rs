@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor, TableFunctionArgs, Value,
 };
 
-use super::dialect::call;
+use super::ast::call;
 use super::series::SERIES;
 use super::{choices, json, values};
 use crate::{SqlError, SqlState};

@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Query, SetExpr, TableFactor, UnaryOperator, Value,
 };
 
+use super::ast::template;
 use super::correlated::taken_apart;
-use super::dialect::template;
 use super::json::arguments;
 use crate::{SqlError, SqlState};
 

@@ -72,7 +72,7 @@ fn emptied_select(select: &mut Select, is_inner: bool) -> bool {
         *item = SelectItem::ExprWithAlias {
             expr: match is_inner {
                 true => null(),
-                false => super::dialect::as_text(null()),
+                false => super::ast::as_text(null()),
             },
             alias,
         };
@@ -104,7 +104,7 @@ pub(super) fn of_no_list(factor: &TableFactor) -> Option<Result<TableFactor, Sql
         .iter()
         .map(|name| format!("CAST(NULL AS BIGINT) AS \"{}\"", name.replace('"', "\"\"")))
         .collect();
-    let empty = super::dialect::template(&format!("SELECT {} WHERE false", columns.join(", ")));
+    let empty = super::ast::template(&format!("SELECT {} WHERE false", columns.join(", ")));
     let alias = alias.clone().map(|alias| TableAlias {
         columns: Vec::new(),
         ..alias
@@ -146,10 +146,9 @@ pub(super) fn value(subquery: &Expr) -> Option<Expr> {
             Some(Expr::Value(Value::Boolean(*negated).with_empty_span()))
         }
         Expr::Function(function) => match &function.args {
-            FunctionArguments::Subquery(query) if never_has_rows(plain(query)?) => Some(super::dialect::call(
-                "string_to_array",
-                vec![null(), super::dialect::text(",")],
-            )),
+            FunctionArguments::Subquery(query) if never_has_rows(plain(query)?) => {
+                Some(super::ast::call("string_to_array", vec![null(), super::ast::text(",")]))
+            }
             _ => None,
         },
         _ => None,
@@ -216,7 +215,7 @@ fn single(query: &Query, select: &Select) -> Option<Expr> {
         return None;
     };
     let mut select = select.clone();
-    select.projection = vec![SelectItem::UnnamedExpr(super::dialect::call("max", vec![expr.clone()]))];
+    select.projection = vec![SelectItem::UnnamedExpr(super::ast::call("max", vec![expr.clone()]))];
     let mut query = query.clone();
     query.order_by = None;
     query.limit_clause = None;

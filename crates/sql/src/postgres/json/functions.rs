@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     ObjectNamePart,
 };
 
-use super::super::dialect::{call, text};
+use super::super::ast::{call, text};
 use super::super::rows::parts;
 
 /// What the expression is called here; `None` where it is none of these.

@@ -6,7 +6,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, ObjectNamePart, Value};
 
-use super::super::dialect::{call, text};
+use super::super::ast::{call, text};
 use super::steps::{STEP, STEP_TEXT};
 use crate::encode::array_text::{NoArray, from_text};
 use crate::{SqlError, SqlState};

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 
-use super::super::dialect::{call, text};
+use super::super::ast::{call, text};
 use super::of_operator;
 use crate::{SqlError, SqlState};
 
