@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
-use headwater_sql::statement::Parsed;
+use headwater_sql::syntax::Parsed;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
 use headwater_views::{ViewOptions, Views};
 

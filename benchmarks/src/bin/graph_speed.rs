@@ -18,7 +18,7 @@ use headwater_benchmarks::{Failure, open, rows};
 use headwater_eventlog::{Append, EventLog, Part};
 use headwater_records::{Batch, Compression, Event};
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Parsed;
+use headwater_sql::syntax::Parsed;
 use headwater_sql::{Engine, EngineOptions, Session};
 use headwater_views::ViewOptions;
 

@@ -9,7 +9,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use headwater_sql::statement::Command;
+use headwater_sql::syntax::Command;
 use headwater_sql::{Call, CallHandler, DescribedCall, Engine, SqlError, SqlState};
 
 use crate::check::check;

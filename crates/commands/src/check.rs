@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Value};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::StreamDefinition;
 use headwater_sql::encode::{EventEncoder, assign_value};
-use headwater_sql::statement::{Command, Question};
+use headwater_sql::syntax::{Command, Question};
 use headwater_sql::{Engine, SqlError, SqlState};
 
 use crate::arguments;

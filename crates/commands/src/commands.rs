@@ -7,7 +7,7 @@ use std::time::Duration;
 use headwater_catalog::Definition;
 use headwater_records::Position;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Statement;
+use headwater_sql::syntax::Statement;
 use headwater_sql::{Engine, Parameters, Session, SqlError, SqlState};
 use headwater_views::View;
 use parking_lot::Mutex;

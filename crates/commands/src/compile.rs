@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::sql::sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Later, Let, Parameter, Question, Require, Statement, Step};
+use headwater_sql::syntax::{Command, Later, Let, Parameter, Question, Require, Statement, Step};
 use headwater_sql::{Engine, Place, Prepared, SqlError, SqlState};
 use parking_lot::Mutex;
 

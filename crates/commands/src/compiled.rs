@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::ColumnType;
 use headwater_sql::Prepared;
-use headwater_sql::statement::{Refusal, When};
+use headwater_sql::syntax::{Refusal, When};
 use headwater_views::decode::StreamDecoder;
 use parking_lot::Mutex;
 

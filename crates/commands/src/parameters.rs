@@ -287,7 +287,7 @@ fn names(columns: Vec<(String, String)>) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use headwater_sql::parse::parse;
-    use headwater_sql::statement::Statement;
+    use headwater_sql::syntax::Statement;
 
     use super::*;
 

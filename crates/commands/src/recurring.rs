@@ -11,7 +11,7 @@ use datafusion::common::ScalarValue;
 use headwater_catalog::{Definition, ScheduleDefinition};
 use headwater_schedules::Tick;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{RecurringSchedule, Statement};
+use headwater_sql::syntax::{RecurringSchedule, Statement};
 use headwater_sql::{Parameters, Session};
 use tokio::time::Instant;
 

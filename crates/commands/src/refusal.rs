@@ -3,7 +3,7 @@
 use datafusion::common::ScalarValue;
 use headwater_sql::SqlError;
 use headwater_sql::encode::plain_text_of;
-use headwater_sql::statement::{Refusal, RefusalPart};
+use headwater_sql::syntax::{Refusal, RefusalPart};
 
 use crate::limits::VALUE_CHARS_MAX;
 

@@ -1,6 +1,6 @@
 //! An application's text, brought into the catalog.
 
-use headwater_sql::statement::Parsed;
+use headwater_sql::syntax::Parsed;
 use headwater_sql::{Session, SqlError, parse};
 
 use crate::application::Application;

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use headwater_catalog::{CATALOG_STREAM, INTERNAL_PREFIX};
 use headwater_eventlog::{Append, EventLog, Part};
 use headwater_schemas::SCHEMAS_STREAM;
-use headwater_sql::statement::{Parsed, Statement};
+use headwater_sql::syntax::{Parsed, Statement};
 use tokio::runtime::Runtime;
 
 use crate::definitions;

@@ -14,7 +14,7 @@ use headwater_catalog::{CommandDefinition, Definition};
 use headwater_commands::{AppendedEvent, Arguments, CommandError, ProposedEvent};
 use headwater_sql::Session;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Statement};
+use headwater_sql::syntax::{Command, Statement};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

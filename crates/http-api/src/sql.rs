@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use headwater_records::Position;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Parsed, Statement};
+use headwater_sql::syntax::{Parsed, Statement};
 use headwater_sql::{Outcome, ScalarValue, Session, SqlError, SqlState};
 use serde::Deserialize;
 use serde_json::value::RawValue;

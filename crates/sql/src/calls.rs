@@ -47,5 +47,5 @@ pub trait CallHandler: Send + Sync {
     /// A command's parameters and the columns of the answer.
     fn describe(&self, command: &str) -> Result<DescribedCall, SqlError>;
     /// Checks a command's definition against what it names (streams, views, columns, types) without running it.
-    async fn check(&self, command: &crate::statement::Command) -> Result<Vec<String>, SqlError>;
+    async fn check(&self, command: &crate::syntax::Command) -> Result<Vec<String>, SqlError>;
 }

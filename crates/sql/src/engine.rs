@@ -24,7 +24,7 @@ use crate::options::EngineOptions;
 use crate::outcome::{Applied, Described, Outcome};
 use crate::promised::Schemas;
 use crate::question::{self, Deadline, Reads};
-use crate::statement::{CopyInto, Parsed, Question, Show, Statement};
+use crate::syntax::{CopyInto, Parsed, Question, Show, Statement};
 use crate::{SqlError, SqlState, statements};
 
 /// Answers statements. Clones share it.

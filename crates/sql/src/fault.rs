@@ -9,7 +9,7 @@ use headwater_eventlog::{AppendError, QueryError, ReadError};
 use headwater_views::{Panicked, ViewError};
 
 use crate::nearest::nearest;
-use crate::statement::Parsed;
+use crate::syntax::Parsed;
 use crate::wording::{in_sql, reworded};
 use crate::{Place, SqlError, SqlState, parse};
 

@@ -19,7 +19,7 @@ use crate::encode::Encoders;
 use crate::nearest::nearest;
 use crate::options::EngineOptions;
 use crate::session_zone::ZoneOption;
-use crate::statement::Parsed;
+use crate::syntax::Parsed;
 use crate::{Session, SqlError, SqlState, parse, session};
 
 /// What the clones share.

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
 use headwater_schedules::{Moment, ScheduleError};
 
-use crate::statement::When;
+use crate::syntax::When;
 use crate::{SqlError, SqlState};
 
 impl When {

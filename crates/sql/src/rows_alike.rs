@@ -195,7 +195,7 @@ fn of_name(name: &str, into: &Into<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statement::Statement;
+    use crate::syntax::Statement;
 
     fn query(text: &str) -> Query {
         match crate::parse::parse(text, "").expect("a question").remove(0).statement {

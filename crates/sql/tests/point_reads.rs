@@ -9,7 +9,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use futures::{FutureExt, TryStreamExt};
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Statement;
+use headwater_sql::syntax::Statement;
 use headwater_sql::{Outcome, PointRead};
 use scratch::{Scratch, check};
 

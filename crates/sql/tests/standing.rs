@@ -8,7 +8,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Question, Statement};
+use headwater_sql::syntax::{Question, Statement};
 use headwater_sql::{Parameters, Reads};
 use scratch::{Scratch, check};
 

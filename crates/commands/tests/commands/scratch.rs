@@ -16,7 +16,7 @@ use headwater_host::Host;
 use headwater_records::Position;
 use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Statement;
+use headwater_sql::syntax::Statement;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
 use headwater_views::{ViewOptions, Views};
 use tokio::runtime::Handle;

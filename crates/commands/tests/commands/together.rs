@@ -11,7 +11,7 @@ use headwater_commands::limits::TOGETHER_MAX;
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, partition_of};
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Statement;
+use headwater_sql::syntax::Statement;
 use headwater_views::GroupKey;
 
 use crate::scratch::{Scratch, begun, line, session};

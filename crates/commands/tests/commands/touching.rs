@@ -2,7 +2,7 @@
 
 use headwater_sql::encode::pack;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Statement;
+use headwater_sql::syntax::Statement;
 
 use crate::scratch::{Scratch, session};
 

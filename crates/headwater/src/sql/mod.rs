@@ -12,7 +12,7 @@ use std::pin::pin;
 
 use anyhow::anyhow;
 use futures::{FutureExt, TryStreamExt};
-use headwater_sql::statement::Statement;
+use headwater_sql::syntax::Statement;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, SimpleQueryMessage};
 

@@ -5,7 +5,7 @@
 use headwater_host::Clock;
 use headwater_host::simulated::SimulatedClock;
 use headwater_records::Position;
-use headwater_sql::statement::Parsed;
+use headwater_sql::syntax::Parsed;
 use tokio::runtime::Handle;
 
 use super::appended::appended;

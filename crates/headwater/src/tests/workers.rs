@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headwater_sql::statement::Parsed;
+use headwater_sql::syntax::Parsed;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::attempts::Order;

@@ -3,7 +3,7 @@
 use headwater_catalog::CommandDefinition;
 use headwater_commands::{KEY_REUSED_CODE, SCHEDULE_EXISTS_CODE, UNFIT_CODES};
 use headwater_sql::encode::json_of;
-use headwater_sql::statement::{Command, Parameter, RefusalPart};
+use headwater_sql::syntax::{Command, Parameter, RefusalPart};
 use headwater_sql::{Engine, SqlError};
 use serde_json::{Map, Value, json};
 

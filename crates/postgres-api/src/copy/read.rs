@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
-use headwater_sql::statement::CopyLines;
+use headwater_sql::syntax::CopyLines;
 
 /// Why rows cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

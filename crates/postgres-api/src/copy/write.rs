@@ -1,7 +1,7 @@
 //! Rows as COPY … TO STDOUT sends them line by line.
 
 use bytes::{BufMut, BytesMut};
-use headwater_sql::statement::CopyLines;
+use headwater_sql::syntax::CopyLines;
 
 /// Writes a row of values, each put by `value` as its text; `false` means NULL, and nothing was put.
 pub(crate) fn put_row(

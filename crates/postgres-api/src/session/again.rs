@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use headwater_sql::PointRead;
-use headwater_sql::statement::{Parsed, Statement};
+use headwater_sql::syntax::{Parsed, Statement};
 use parking_lot::Mutex;
 
 use super::extended::{Portal, Prepared, columns_of, put_row, same_types};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use bytes::BytesMut;
-use headwater_sql::statement::{Copy, CopyForm, CopyInto, Parsed};
+use headwater_sql::syntax::{Copy, CopyForm, CopyInto, Parsed};
 use headwater_sql::{SqlError, SqlState};
 use tokio::time::Instant;
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use headwater_sql::statement::{CursorStep, Parsed};
+use headwater_sql::syntax::{CursorStep, Parsed};
 use headwater_sql::{ScalarValue, SqlError, SqlState};
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{CursorStep, Parsed, Statement};
+use headwater_sql::syntax::{CursorStep, Parsed, Statement};
 use headwater_sql::{Described, ScalarValue, SessionZone, SqlError, SqlState};
 use tokio::io::AsyncWrite;
 

@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_sql::statement::{Parsed, Statement};
+use headwater_sql::syntax::{Parsed, Statement};
 use headwater_sql::{Engine, ScalarValue, Session as Asker, SessionZone, SqlError, SqlState};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};

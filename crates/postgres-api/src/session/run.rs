@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use headwater_records::Position;
-use headwater_sql::statement::{Parsed, Question, Statement};
+use headwater_sql::syntax::{Parsed, Question, Statement};
 use headwater_sql::{
     Described, Engine, Outcome, PointRead, Progress, ScalarValue, Session, SessionZone, SqlError, SqlState,
 };

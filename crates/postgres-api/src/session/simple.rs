@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Parsed, Statement};
+use headwater_sql::syntax::{Parsed, Statement};
 use tokio::sync::watch;
 
 use super::extended::Cursor;

@@ -7,7 +7,7 @@
 
 use datafusion::sql::sqlparser::ast;
 
-use crate::statement::Name;
+use crate::syntax::Name;
 
 /// What `GRAPH_TABLE` asks.
 #[derive(Debug, Clone)]

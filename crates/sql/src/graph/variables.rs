@@ -11,7 +11,7 @@ use super::order::Link;
 use super::pattern::{Element, GraphPattern};
 use super::plan::{Path, Variable, VariableProperty};
 use crate::nearest::nearest;
-use crate::statement::Name;
+use crate::syntax::Name;
 use crate::{Place, SqlError, SqlState};
 
 impl Variables for Compiler<'_> {

@@ -5,7 +5,7 @@ use headwater_eventlog::{SETTING_NAMES, StreamSettings};
 use super::cursor::Cursor;
 use super::source::Source;
 use super::{alter_schema, refused, settings};
-use crate::statement::{Name, Statement};
+use crate::syntax::{Name, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement.

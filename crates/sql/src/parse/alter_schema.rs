@@ -16,7 +16,7 @@ use super::cursor::Cursor;
 use super::source::Source;
 use super::tokens::words_of;
 use super::{question, stream};
-use crate::statement::{Name, Statement};
+use crate::syntax::{Name, Statement};
 use crate::{SqlError, SqlState};
 
 const ACTIONS: &str = "ADD COLUMN, DROP COLUMN, RENAME COLUMN, ALTER COLUMN, UPCAST, SET or RESET";

@@ -18,7 +18,7 @@ use super::limits::STEPS_OF_COMMAND_MAX;
 use super::tokens::Piece;
 use super::{later, parameters, question, refusal};
 use crate::rows_alike::one_behind_the_other;
-use crate::statement::{Command, Let, Name, Output, Parameter, Question, Require, Statement, Step};
+use crate::syntax::{Command, Let, Name, Output, Parameter, Question, Require, Statement, Step};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::tokens::Piece;
-use crate::statement::{ConditionTerm, InsertCondition};
+use crate::syntax::{ConditionTerm, InsertCondition};
 use crate::{SqlError, SqlState};
 
 /// Whether a condition begins here.

@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
 use super::tokens::place;
-use crate::statement::{Copy, CopyForm, CopyInto, CopyLines, Name, Parsed, Statement};
+use crate::syntax::{Copy, CopyForm, CopyInto, CopyLines, Name, Parsed, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement.

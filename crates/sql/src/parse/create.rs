@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::refused;
 use super::source::Source;
 use super::{command, graph, schedule, stream, view};
-use crate::statement::Statement;
+use crate::syntax::Statement;
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement.

@@ -9,7 +9,7 @@ use super::complexity::TOO_COMPLEX;
 use super::dialect::BoundedDialect;
 use super::limits::{NESTING_MAX, STEPS_MIN, STEPS_PER_TOKEN};
 use super::tokens::{Piece, first_lower, place};
-use crate::statement::Name;
+use crate::syntax::Name;
 use crate::{SqlError, SqlState};
 
 /// The most characters of a token that an error repeats.

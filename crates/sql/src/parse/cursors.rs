@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
 use super::tokens::place;
-use crate::statement::{CursorStep, Parsed, Statement};
+use crate::syntax::{CursorStep, Parsed, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement. Whether a cursor may go back is not asked: it may not, and FETCH says so.
@@ -82,7 +82,7 @@ pub(super) fn close(cursor: &mut Cursor, _source: &Source) -> Result<Statement, 
 #[cfg(test)]
 mod tests {
     use crate::parse::parse;
-    use crate::statement::{CursorStep, Statement};
+    use crate::syntax::{CursorStep, Statement};
 
     /// A statement, and what is read.
     fn check(text: &str, expected: Result<&str, &str>) {

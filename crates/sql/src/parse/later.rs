@@ -9,7 +9,7 @@
 use super::cursor::Cursor;
 use super::tokens::Piece;
 use crate::SqlError;
-use crate::statement::{Later, When};
+use crate::syntax::{Later, When};
 
 /// Reads it where it stands here.
 pub(super) fn later(cursor: &mut Cursor) -> Result<Option<Box<Later>>, SqlError> {

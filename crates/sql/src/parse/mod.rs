@@ -54,7 +54,7 @@ use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use crate::statement::{Parsed, Statement};
+use crate::syntax::{Parsed, Statement};
 use crate::{SqlError, SqlState};
 use cursor::Cursor;
 pub(crate) use graph::{GRAPH_TABLE, graph_name, pattern};

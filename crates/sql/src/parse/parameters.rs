@@ -6,7 +6,7 @@ use super::column_types::column_type;
 use super::cursor::Cursor;
 use super::limits::PARAMETERS_MAX;
 use super::tokens::Piece;
-use crate::statement::{Check, Parameter};
+use crate::syntax::{Check, Parameter};
 use crate::{SqlError, SqlState};
 
 /// Reads the list in its brackets.

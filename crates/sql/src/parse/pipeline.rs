@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
-use crate::statement::{PipelineBegins, PipelineQuery};
+use crate::syntax::{PipelineBegins, PipelineQuery};
 use crate::{SqlError, SqlState};
 
 /// Whether a query follows somewhere behind.

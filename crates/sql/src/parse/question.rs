@@ -10,7 +10,7 @@ use super::cursor::Cursor;
 use super::later;
 use super::refused;
 use super::source::Source;
-use crate::statement::{Argument, Insert, Name, Question, Returned, Rewind, Statement};
+use crate::syntax::{Argument, Insert, Name, Question, Returned, Rewind, Statement};
 use crate::{SqlError, SqlState};
 
 /// A query that takes all tokens that are left.

@@ -5,7 +5,7 @@
 use super::cursor::Cursor;
 use super::limits::CODE_CHARS_MAX;
 use crate::nearest::nearest;
-use crate::statement::{Refusal, RefusalPart};
+use crate::syntax::{Refusal, RefusalPart};
 use crate::{SqlError, SqlState};
 
 /// Reads the text. `names`: the values that it may hold.

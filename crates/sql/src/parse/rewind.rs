@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 use super::cursor::Cursor;
 use super::limits::MOMENT_TOKENS_MAX;
 use super::tokens::Piece;
-use crate::statement::{Moment, Rewind};
+use crate::syntax::{Moment, Rewind};
 use crate::{SqlError, SqlState};
 
 /// The tokens of a statement without its rewinds, and these.

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 
 use super::command;
 use super::cursor::Cursor;
-use crate::statement::{Name, Parameter, RecurringSchedule, Statement};
+use crate::syntax::{Name, Parameter, RecurringSchedule, Statement};
 use crate::{SqlError, SqlState};
 
 /// The parameter's name.

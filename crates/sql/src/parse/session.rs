@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::refused;
-use crate::statement::{Show, Statement};
+use crate::syntax::{Show, Statement};
 use crate::{SqlError, SqlState};
 
 /// First words, and the command tag of the answer.

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 
 use super::cursor::Cursor;
 use super::tokens::{Piece, place};
-use crate::statement::Rewind;
+use crate::syntax::Rewind;
 use crate::{SqlError, SqlState};
 
 /// One statement of a text.

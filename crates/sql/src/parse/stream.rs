@@ -11,7 +11,7 @@ use super::cursor::Cursor;
 use super::default_value::default_value;
 use super::source::Source;
 use super::{format, pipeline, settings};
-use crate::statement::{Name, Statement};
+use crate::syntax::{Name, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.

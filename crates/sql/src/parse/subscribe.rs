@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::source::Source;
 use crate::SqlError;
-use crate::statement::{Statement, Subscribe};
+use crate::syntax::{Statement, Subscribe};
 
 /// Reads the whole statement.
 pub(super) fn subscribe(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Column, SchemaChange, Shape, ViewSettings};
 
 use super::*;
-use crate::statement::{
+use crate::syntax::{
     Argument, ConditionTerm, Copy, CopyForm, Insert, InsertCondition, Later, Moment, Name, Parameter, Question,
     RefusalPart, Require, Returned, Show, Step, When,
 };

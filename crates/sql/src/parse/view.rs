@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
 use super::stored;
-use crate::statement::Statement;
+use crate::syntax::Statement;
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::json;
-use crate::statement::{Question, Statement};
+use crate::syntax::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
 /// The function that a list is which is written out.

@@ -18,7 +18,7 @@ use super::settings::setting;
 use super::tables::query;
 use super::types;
 use crate::parse;
-use crate::statement::{Parameter, Statement};
+use crate::syntax::{Parameter, Statement};
 
 /// What a function says of its arguments, as texts; NULL is none.
 type Answer = fn(&Catalog, &[Option<&str>]) -> Option<String>;

@@ -218,7 +218,7 @@ fn joined(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 
 #[cfg(test)]
 mod tests {
-    use crate::statement::{Question, Statement};
+    use crate::syntax::{Question, Statement};
 
     fn rewritten(condition: &str) -> String {
         let statement = crate::parse::parse(&format!("SELECT {condition}"), "")

@@ -11,7 +11,7 @@ use super::lookup::Lookup;
 use super::run::{Body, Direct};
 use crate::inner::Inner;
 use crate::question::{Boundary, Moments, Names, type_fields};
-use crate::statement::Question;
+use crate::syntax::Question;
 
 /// Who a question is compiled for: one that speaks of its user is another for everybody, and is planned each time.
 pub(super) const NOBODY: &str = "\u{1f}nobody";

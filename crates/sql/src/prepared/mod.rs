@@ -31,7 +31,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use headwater_views::GroupKey;
 
-use crate::statement::Question;
+use crate::syntax::Question;
 use crate::{Engine, Reads, Session, SqlError};
 pub use parameters::Parameters;
 pub use point::PointRead;

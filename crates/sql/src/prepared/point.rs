@@ -25,7 +25,7 @@ use super::lookup::{fixed, in_row, is_same, row_column, take_apart, told_apart};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{Deadline, parameter_index, through_pipelines};
-use crate::statement::Question;
+use crate::syntax::Question;
 use crate::tables::ViewTable;
 use crate::{Engine, Session, SqlError};
 

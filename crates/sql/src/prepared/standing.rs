@@ -38,7 +38,7 @@ use super::compile::{NOBODY, moments_of};
 use crate::inner::Inner;
 use crate::limits::STANDING_IDLE_MAX;
 use crate::question::{self, Boundary, Deadline, Moments, Names, Stop};
-use crate::statement::Question;
+use crate::syntax::Question;
 use crate::tables::{StandingScan, StandingScans, StreamTable};
 use crate::{Reads, Session, SqlError, StreamRead};
 

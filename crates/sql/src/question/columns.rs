@@ -9,7 +9,7 @@ use headwater_views::decode::StreamDecoder;
 use super::{describe, view_spec};
 use crate::SqlError;
 use crate::inner::Inner;
-use crate::statement::Statement;
+use crate::syntax::Statement;
 
 /// The names of the columns of a stream or view; empty where there is none.
 pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {

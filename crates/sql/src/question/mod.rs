@@ -52,7 +52,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_views::in_order_of_events;
 
 use crate::inner::Inner;
-use crate::statement::Question;
+use crate::syntax::Question;
 use crate::tables::StreamTable;
 use crate::{Described, Session, SqlError, SqlState};
 

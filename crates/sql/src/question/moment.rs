@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_records::Position;
 use headwater_views::simplified;
 
-use crate::statement::Moment;
+use crate::syntax::Moment;
 use crate::{SqlError, SqlState};
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;

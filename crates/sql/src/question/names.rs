@@ -38,7 +38,7 @@ use crate::inner::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::parse::GRAPH_TABLE;
 use crate::postgres;
-use crate::statement::{Question, Statement};
+use crate::syntax::{Question, Statement};
 use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, Sources, StreamTable, ViewTable, WRITTEN_AT};
 use crate::unnest::unnested;
 use crate::{SqlError, SqlState};

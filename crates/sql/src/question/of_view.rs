@@ -13,7 +13,7 @@ use super::names::Names;
 use super::reads::Boundary;
 use super::upcast;
 use crate::inner::Inner;
-use crate::statement::{Question, Statement};
+use crate::syntax::{Question, Statement};
 use crate::{SqlError, SqlState};
 
 /// What it takes to run a materialized view from its definition.

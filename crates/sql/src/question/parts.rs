@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Visit, Visitor};
 
-use crate::statement::{Command, Statement, Step};
+use crate::syntax::{Command, Statement, Step};
 
 /// Shows a visitor all of them, in their order.
 pub(crate) fn visit<V: Visitor>(statement: &Statement, visitor: &mut V) -> ControlFlow<V::Break> {

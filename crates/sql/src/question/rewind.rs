@@ -11,7 +11,7 @@ use headwater_records::Position;
 
 use super::sources::{graph_asked, text_argument};
 use crate::postgres::stored_name;
-use crate::statement::Rewind;
+use crate::syntax::Rewind;
 use crate::{SqlError, SqlState};
 
 /// Renames the table that the rewind belongs to, so that this mention of it can stand for something else than its other mentions.

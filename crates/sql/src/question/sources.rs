@@ -15,7 +15,7 @@ use crate::graph::Algorithm;
 use crate::inner::Inner;
 use crate::parse::{GRAPH_TABLE, graph_name};
 use crate::postgres::stored_name;
-use crate::statement::Question;
+use crate::syntax::Question;
 
 /// The streams and views that a question names, by the names of the catalog; an unknown one is an error.
 pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>, SqlError> {

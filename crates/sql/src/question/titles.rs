@@ -252,7 +252,7 @@ pub(crate) fn rows_shown(rows: SendableRecordBatchStream) -> SendableRecordBatch
 mod tests {
     use super::*;
     use crate::parse;
-    use crate::statement::Statement;
+    use crate::syntax::Statement;
 
     fn check(select: &str, expected: &str) {
         let parsed = parse::parse(select, "").unwrap().remove(0);

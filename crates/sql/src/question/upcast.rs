@@ -19,7 +19,7 @@ use super::wildcard::without;
 use super::{Boundary, Moments, Names, origin};
 use crate::inner::Inner;
 use crate::nearest::nearest;
-use crate::statement::{Question, Statement};
+use crate::syntax::{Question, Statement};
 use crate::{SqlError, SqlState};
 
 /// How the events of a stream are decoded.

@@ -22,7 +22,7 @@ use super::stars::Stars;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{upcast, view_spec};
-use crate::statement::{Parsed, Statement};
+use crate::syntax::{Parsed, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// A change of a schema, as it is written.

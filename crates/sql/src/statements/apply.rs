@@ -12,7 +12,7 @@ use super::graph::define_graph;
 use super::recurring::define_schedule;
 use super::rewritten::Rewritten;
 use crate::inner::Inner;
-use crate::statement::{Parsed, Statement};
+use crate::syntax::{Parsed, Statement};
 use crate::{Applied, Session, SqlError, SqlState};
 
 /// Refuses a statement that defines otherwise what one before it in the file defined: each start would make the one, and then the other.

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast;
 
 use crate::inner::Inner;
 use crate::question::Moments;
-use crate::statement::Argument;
+use crate::syntax::Argument;
 use crate::{CallArgument, SqlError, SqlState, postgres};
 
 /// A call's arguments with their values.

@@ -20,7 +20,7 @@ use super::call::constants;
 use crate::encode::{assign_value, json_of, plain_text_of};
 use crate::inner::Inner;
 use crate::limits::{CAME_LINES_MAX, CAME_VALUE_CHARS_MAX, CONDITION_ITEMS_MAX};
-use crate::statement::{ConditionTerm, InsertCondition};
+use crate::syntax::{ConditionTerm, InsertCondition};
 use crate::{SqlError, SqlState};
 
 /// The column of every stream that is its key.

@@ -10,7 +10,7 @@ use super::insert::{append, check_bytes, into, targets};
 use crate::encode::EventEncoder;
 use crate::inner::Inner;
 use crate::limits::INSERT_ROWS_MAX;
-use crate::statement::CopyInto;
+use crate::syntax::CopyInto;
 use crate::{Session, SqlError, SqlState, session_zone};
 
 /// The columns that each row has a value for.

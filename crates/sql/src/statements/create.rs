@@ -16,7 +16,7 @@ use super::{losses, pipelines, rebuild, registered};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{meaning, plain_columns, repeated, sources, spec_of};
-use crate::statement::{Command, Parsed, PipelineQuery, Statement};
+use crate::syntax::{Command, Parsed, PipelineQuery, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// A CREATE STREAM as it is written.

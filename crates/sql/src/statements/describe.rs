@@ -10,7 +10,7 @@ use super::table::{Cell, answer, moment, schema};
 use super::{insert, replay, show, subscribe, versions};
 use crate::inner::Inner;
 use crate::question::{self, view_columns};
-use crate::statement::{Argument, Later, Parsed, Statement, When};
+use crate::syntax::{Argument, Later, Parsed, Statement, When};
 use crate::type_name::type_name;
 use crate::{Described, Outcome, SqlError};
 

@@ -11,7 +11,7 @@ use datafusion::physical_plan::displayable;
 use super::table::{Cell, answer, schema};
 use crate::inner::Inner;
 use crate::question::{self, Deadline};
-use crate::statement::Question;
+use crate::syntax::Question;
 use crate::{Outcome, Session, SqlError};
 
 /// The plan, a line a step; with `analyze` it is run, and each step says what it took.

@@ -10,7 +10,7 @@ use super::table::Cell;
 use crate::graph::{EdgeAccess, Graph, Property, VertexAccess};
 use crate::inner::Inner;
 use crate::question::{Boundary, Moments, Names};
-use crate::statement::{EndClause, Name, PropertyGraph};
+use crate::syntax::{EndClause, Name, PropertyGraph};
 use crate::type_name::type_name;
 use crate::{Outcome, Place, Session, SqlError, SqlState};
 

@@ -22,7 +22,7 @@ use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::inner::Inner;
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
-use crate::statement::{Insert, Later, Name, Question};
+use crate::syntax::{Insert, Later, Name, Question};
 use crate::{Outcome, Session, SqlError, SqlState, rows_alike, session_zone};
 
 /// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.

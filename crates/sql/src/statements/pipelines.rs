@@ -17,7 +17,7 @@ use crate::postgres::quoted;
 use crate::question::{
     Boundary, Moments, Names, meaning, no_parameters, repeated, sources, table_name, upcast, view_spec,
 };
-use crate::statement::{PipelineBegins, PipelineQuery, Question, Statement};
+use crate::syntax::{PipelineBegins, PipelineQuery, Question, Statement};
 use crate::tables::StreamTable;
 use crate::type_name::type_name;
 use crate::{SqlError, SqlState};

@@ -6,7 +6,7 @@ use headwater_schedules::{Missed, Schedules};
 use super::table::{Cell, moment};
 use crate::inner::Inner;
 use crate::question::meaning;
-use crate::statement::{RecurringSchedule, Statement};
+use crate::syntax::{RecurringSchedule, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// CREATE SCHEDULE.

@@ -8,7 +8,7 @@ use super::reads::reads;
 use super::rewritten::Rewritten;
 use crate::inner::Inner;
 use crate::question::view_columns;
-use crate::statement::Statement;
+use crate::syntax::Statement;
 use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 

@@ -16,7 +16,7 @@ use super::rewritten::Rewritten;
 use super::table::{Cell, answer, schema};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
-use crate::statement::Argument;
+use crate::syntax::Argument;
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// The name that it is called by.

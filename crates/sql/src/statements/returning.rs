@@ -11,7 +11,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_records::{Address, Position};
 
 use super::insert::Landed;
-use crate::statement::{Name, Returned};
+use crate::syntax::{Name, Returned};
 use crate::{Outcome, SqlError, SqlState};
 
 /// Where an event stands in its partition, and who sees it.

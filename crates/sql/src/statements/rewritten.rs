@@ -4,7 +4,7 @@ use headwater_catalog::Definition;
 
 use super::apply::defined;
 use crate::inner::Inner;
-use crate::statement::{Parsed, Statement};
+use crate::syntax::{Parsed, Statement};
 
 /// The definitions that later statements make otherwise than they are. Looked for when somebody asks: most statements of a file change nothing.
 #[derive(Clone, Copy)]

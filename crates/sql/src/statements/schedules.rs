@@ -12,7 +12,7 @@ use crate::inner::Inner;
 use crate::later::schedule_name;
 use crate::limits::SCHEDULES_SHOWN_MAX;
 use crate::off_thread::off_thread;
-use crate::statement::{Later, Show};
+use crate::syntax::{Later, Show};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// CANCEL: the tag says whether something waited under the name.

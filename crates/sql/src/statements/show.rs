@@ -12,7 +12,7 @@ use super::pipelines;
 use super::table::{Cell, answer, schema};
 use crate::inner::Inner;
 use crate::postgres::{SETTINGS, setting};
-use crate::statement::{Show, Statement};
+use crate::syntax::{Show, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// The columns of the answer.

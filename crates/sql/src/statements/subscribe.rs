@@ -27,7 +27,7 @@ use crate::off_thread::off_thread;
 use crate::parse;
 use crate::question::Boundary;
 use crate::question::{self, Deadline, Moments, Names};
-use crate::statement::{Statement, Subscribe};
+use crate::syntax::{Statement, Subscribe};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 const POSITION: &str = "_position";

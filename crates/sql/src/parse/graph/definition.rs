@@ -12,7 +12,7 @@ use headwater_catalog::{CreateMode, GraphLabel, GraphProperty};
 
 use super::super::cursor::Cursor;
 use super::lexing::is_next;
-use crate::statement::{EdgeClause, EndClause, Name, PropertyGraph, Statement, VertexClause};
+use crate::syntax::{EdgeClause, EndClause, Name, PropertyGraph, Statement, VertexClause};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.

@@ -6,7 +6,7 @@ use super::super::cursor::Cursor;
 use super::super::limits::{PATTERN_ELEMENTS_MAX, REPEATS_MAX};
 use super::lexing::{is_next, operators};
 use crate::graph::pattern::{Direction, EdgePattern, Element, PathMode, PathPattern, Repeats};
-use crate::statement::Name;
+use crate::syntax::Name;
 use crate::{SqlError, SqlState};
 
 /// Reads a path.

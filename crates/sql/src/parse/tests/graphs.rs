@@ -4,7 +4,7 @@ use headwater_catalog::GraphLabel;
 
 use super::*;
 use crate::graph::pattern::{Direction, EdgePattern, Element, GraphColumn, GraphPattern, PathPattern};
-use crate::statement::{EndClause, PropertyGraph};
+use crate::syntax::{EndClause, PropertyGraph};
 
 /// A definition, in short.
 pub(super) fn defined(graph: &PropertyGraph) -> String {
@@ -19,8 +19,7 @@ pub(super) fn defined(graph: &PropertyGraph) -> String {
         labels.iter().map(label).collect::<Vec<String>>().join(" ")
     };
     let end = |end: &EndClause| {
-        let name =
-            |name: &Option<crate::statement::Name>| name.as_ref().map_or("-".to_owned(), |name| name.value.clone());
+        let name = |name: &Option<crate::syntax::Name>| name.as_ref().map_or("-".to_owned(), |name| name.value.clone());
         format!("{} {}.{}", name(&end.key), end.vertices.value, name(&end.column))
     };
     let vertices = graph.vertices.iter().map(|table| {
@@ -63,7 +62,7 @@ fn graphs_are_defined() {
 }
 
 fn element(element: &Element) -> String {
-    let names = |names: &[crate::statement::Name]| {
+    let names = |names: &[crate::syntax::Name]| {
         names
             .iter()
             .map(|name| name.value.clone())
