@@ -8,11 +8,12 @@ use headwater_records::{Batch, Position};
 use tokio::sync::{oneshot, watch};
 
 use crate::append::awaited::Awaited;
+use crate::append::checks::Checks;
 use crate::append::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
 use crate::append::sequencer::{Older, Prepared, Sequenced, Waiting};
 use crate::append::turnstile::pass;
 use crate::append::{Append, AppendError, Appended, Part};
-use crate::entities::check::Checks;
+use crate::entities::check::{ask, asked};
 use crate::entities::terms::Terms;
 use crate::error::{OpenError, ReadError, StreamError};
 use crate::keep::behind::Ending;
@@ -148,7 +149,7 @@ impl EventLog {
             condition,
         } = append;
         let checks = Checks::of(condition);
-        for stream in checks.asked(&self.shared) {
+        for stream in asked(&checks, &self.shared) {
             if let Some(index) = stream.index.get() {
                 // So that asking does not wait. Why an index does not answer is said when it is asked.
                 let _ = index.ready(&stream).await;
@@ -524,7 +525,7 @@ impl EventLog {
         loop {
             // A retry is answered before its condition is looked at; nothing else can be one.
             if !is_idempotent && waiting.checks.is_open() {
-                waiting.checks.ask(&self.shared);
+                ask(&mut waiting.checks, &self.shared);
             }
             let permits = waiting.permits;
             let now_us = self.shared.host.clock.now_us();
@@ -546,7 +547,7 @@ impl EventLog {
                 }
                 Sequenced::NeedsAsking(again) => {
                     waiting = *again;
-                    waiting.checks.ask(&self.shared);
+                    ask(&mut waiting.checks, &self.shared);
                 }
                 Sequenced::NeedsOlder(again, older) => {
                     waiting = *again;

@@ -1,6 +1,7 @@
 //! What is appended, where it landed, and why it was not taken.
 
 pub(crate) mod awaited;
+pub(crate) mod checks;
 pub(crate) mod gather;
 pub(crate) mod hasten;
 pub(crate) mod hold;

@@ -7,9 +7,9 @@ use headwater_records::Batch;
 use tokio::sync::oneshot;
 
 use crate::append::Part;
+use crate::append::checks::Checks;
 use crate::append::journal::format::{BATCH_ENTRY_BYTES, principal_entry_bytes};
 use crate::append::sequencer::Waiting;
-use crate::entities::check::Checks;
 use crate::error::StreamError;
 use crate::keep::behind::{Replacement, Task};
 use crate::log::{AppendOutcome, EventLog};

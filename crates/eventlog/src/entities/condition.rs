@@ -61,6 +61,26 @@ pub struct EntityVersion {
     pub version: Option<Version>,
 }
 
+impl EntityVersion {
+    /// Nothing was appended under this key before.
+    pub fn none(stream: &str, key: impl Into<Bytes>) -> EntityVersion {
+        EntityVersion {
+            stream: stream.to_owned(),
+            key: key.into(),
+            version: None,
+        }
+    }
+
+    /// The key's last event is this one.
+    pub fn at(stream: &str, key: impl Into<Bytes>, version: Version) -> EntityVersion {
+        EntityVersion {
+            stream: stream.to_owned(),
+            key: key.into(),
+            version: Some(version),
+        }
+    }
+}
+
 /// A consistency boundary: what must not have come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boundary {

@@ -5,7 +5,7 @@
 //!  append ───── outside of every lock ─────────────────────────▶ index (index.rs) ◀── build.rs: what stood there before
 //!     │                                                            ▲       ▲
 //!     └─ condition (condition.rs): asked outside (check.rs) ───────┘       │
-//!        then, in the sequencer's step: any news since? ───────────────────┘
+//!        then, in the sequencer's step: any news since? (append/checks.rs) ┘
 //! ```
 //!
 //! Invariants

@@ -18,10 +18,10 @@ use headwater_records::{Batch, Position};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use crate::append::checks::{Checks, Found};
 use crate::append::journal::format::{BatchEntry, Entry, batch_entry_bytes, definition_bytes, principal_entry_bytes};
 use crate::append::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
 use crate::append::{AppendError, Appended, Part};
-use crate::entities::check::{Checks, Found};
 use crate::entities::index::EntityIndex;
 use crate::entities::terms::BatchTerms;
 use crate::limits::TRANSACTIONS_OPEN_MAX;
