@@ -3,10 +3,10 @@
 //! ```text
 //! main -> arguments -> run   -> application, settings, pieces, definitions, doors, announce, progress, stop
 //!                      check -> scratch (pieces over an empty log), definitions
-//!                      tests -> scratch, one for each test
+//!                      test  -> scratch, one for each test
 //!                      sql, explain_command -> the PostgreSQL door of a running program
 //!                      replay -> one log into another
-//!                      log   -> the log alone
+//!                      log_command -> the log alone
 //! ```
 //!
 //! Invariants
@@ -24,7 +24,7 @@ mod environment;
 mod exit;
 mod explain_command;
 mod limits;
-mod log;
+mod log_command;
 mod moment;
 mod pieces;
 mod progress;
@@ -35,7 +35,7 @@ mod scratch;
 mod settings;
 mod sql;
 mod stop;
-mod tests;
+mod test;
 mod text_file;
 mod trace;
 
@@ -72,12 +72,12 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.verb {
         Verb::Run(options) => run::run(options, log),
         Verb::Check { application } => check::run(application),
-        Verb::Test(options) => tests::run(options),
+        Verb::Test(options) => test::run(options),
         Verb::Replay(options) => replay::run(options),
         Verb::Sql(options) => sql::run(options),
         Verb::ExplainCommand(options) => explain_command::run(options),
-        Verb::Log(Log::Verify { data }) => log::verify(data),
-        Verb::Log(Log::Repair { data, yes }) => log::repair(data, *yes),
+        Verb::Log(Log::Verify { data }) => log_command::verify(data),
+        Verb::Log(Log::Repair { data, yes }) => log_command::repair(data, *yes),
         Verb::Prove { .. } => Err(not_there("headwater prove", "nothing proves a log to others yet")),
         Verb::Verify { .. } => Err(not_there(
             "headwater verify",
