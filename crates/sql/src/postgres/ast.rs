@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::json;
+use super::functions::json;
 use crate::syntax::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
