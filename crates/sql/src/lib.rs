@@ -5,31 +5,25 @@
 //! - A question is answered at one position of each view it reads; questions never write.
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
-mod all_polled;
 mod altering;
 mod asker;
 mod calls;
-mod casts;
-mod cheap_first;
 pub mod encode;
 mod engine;
 mod error;
 mod exact;
 mod fault;
 mod graph;
-mod grouping_sets;
 mod inner;
-mod itself;
 pub mod later;
 mod lengthening;
 pub mod limits;
-mod names_apart;
 mod nearest;
-mod of_one;
 mod off_thread;
 mod options;
 mod outcome;
 pub mod parse;
+mod plan;
 mod postgres;
 mod prepared;
 mod progress;
@@ -38,12 +32,10 @@ mod question;
 mod rows_alike;
 mod session;
 mod session_zone;
-mod sieve;
 mod statements;
 pub mod syntax;
 mod tables;
 mod type_name;
-mod unnest;
 mod wording;
 
 pub use asker::Session;

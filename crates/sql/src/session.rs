@@ -9,29 +9,39 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
-use headwater_views::SimplifiedApart;
 
-use crate::casts::{RoundedCasts, WrittenCasts, naming};
-use crate::cheap_first::CheapFirst;
 use crate::exact::{
-    AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
-    ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, IntervalsByLength, IntervalsMultiplied,
-    MomentTypes, OrderAboveOuterJoins, RoomForWhole, RoundedDivision, checked_functions, date_bin, date_trunc,
-    exact_average, exact_regression, exact_spreads, exact_sum, timezone,
+    MomentTypes, checked_functions, date_bin, date_trunc, exact_average, exact_regression, exact_spreads, exact_sum,
+    timezone,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
-use crate::question::{CountedSets, ListParts};
-use crate::session_zone::InSessionZone;
-use crate::{lengthening, names_apart, postgres};
+use crate::plan::analyze::intervals::IntervalsMultiplied;
+use crate::plan::analyze::quoted::QuotedBeside;
+use crate::question::casts_apart::naming;
+use crate::{lengthening, plan, postgres};
 
 /// What a row of a join takes where nothing says its length.
 const ROW_BYTES: usize = 64;
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
 pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
+    let mut state = SessionStateBuilder::new()
+        .with_config(SessionConfig::from(options(memory_bytes_max)))
+        .with_analyzer_rules(plan::analyzing())
+        .with_optimizer_rules(plan::optimizing())
+        .with_physical_optimizer_rules(plan::running())
+        .with_runtime_env(Arc::new(runtime(memory_bytes_max)))
+        .with_type_planner(Arc::new(MomentTypes))
+        .with_default_features()
+        .build();
+    functions(&mut state, memory_bytes_max, catalog);
+    state
+}
+
+/// How questions are read and planned.
+fn options(memory_bytes_max: usize) -> ConfigOptions {
     let mut options = ConfigOptions::new();
     // The same as the planner's own options: see `question::parser_options`.
     options.sql_parser.enable_ident_normalization = false;
@@ -44,65 +54,24 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     // A timestamp without a zone is UTC.
     options.execution.time_zone = Some("+00:00".to_owned());
     joins(&mut options, memory_bytes_max);
-    let config = SessionConfig::from(options);
-    // Questions write no files: one that needs more memory than there is ends with an error.
+    options
+}
+
+/// Questions write no files: one that needs more memory than there is ends with an error.
+fn runtime(memory_bytes_max: usize) -> RuntimeEnv {
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_limit(memory_bytes_max, 1.0)
         .with_disk_manager_builder(disk)
         .build();
-    let runtime = runtime.unwrap_or_else(|error| {
+    runtime.unwrap_or_else(|error| {
         tracing::warn!(%error, "questions run without a bound on their memory");
         RuntimeEnv::default()
-    });
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
-        Arc::new(CountedSets),
-        Arc::new(postgres::QuotedTexts),
-        Arc::new(postgres::TextsAreNoNumbers),
-        Arc::new(IntervalsByLength),
-        Arc::new(DecimalLiterals),
-        Arc::new(RoundedDivision),
-        Arc::new(DatesWithHours),
-        Arc::new(RoomForWhole),
-        Arc::new(AlikeTogether),
-        Arc::new(ComparedAsFloats),
-        Arc::new(ComparedAsMoments),
-        Arc::new(WrittenCasts),
-    ];
-    rules.extend(Analyzer::new().rules);
-    rules.push(Arc::new(InSessionZone));
-    rules.push(Arc::new(ExactArithmetic));
-    rules.push(Arc::new(RoundedCasts));
-    rules.push(Arc::new(FloatsAsWritten));
-    rules.push(Arc::new(postgres::TextsOfMoments));
-    rules.push(Arc::new(postgres::ArraysOfTexts));
-    rules.push(Arc::new(postgres::AnyOfLists));
-    rules.push(Arc::new(GuardsFirst));
-    rules.push(Arc::new(ListParts));
-    rules.push(Arc::new(postgres::LastNamesCount));
-    let ours: [Arc<dyn OptimizerRule + Send + Sync>; 3] = [
-        Arc::new(SimplifiedApart::default()),
-        Arc::new(DistinctWithoutSums::default()),
-        Arc::new(FiltersAboveOneRow::default()),
-    ];
-    let mut optimizer = Optimizer::new().rules;
-    for rule in &mut optimizer {
-        if let Some(ours) = ours.iter().find(|ours| ours.name() == rule.name()) {
-            *rule = Arc::clone(ours);
-        }
-    }
-    optimizer.push(Arc::new(OrderAboveOuterJoins));
-    let mut running = names_apart::rules();
-    running.push(Arc::new(CheapFirst));
-    let mut state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_analyzer_rules(rules)
-        .with_optimizer_rules(optimizer)
-        .with_physical_optimizer_rules(running)
-        .with_runtime_env(Arc::new(runtime))
-        .with_type_planner(Arc::new(MomentTypes))
-        .with_default_features()
-        .build();
+    })
+}
+
+/// What functions and operators stand for. One that comes later takes the place of one of its name.
+fn functions(state: &mut SessionState, memory_bytes_max: usize, catalog: &Catalog) {
     let exact = [exact_sum(), exact_average(), exact_regression()];
     for function in exact.into_iter().chain(exact_spreads()) {
         if let Err(error) = state.register_udaf(Arc::new(function)) {
@@ -110,7 +79,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         }
     }
     let planners: [Arc<dyn ExprPlanner>; 3] = [
-        Arc::new(postgres::QuotedBeside),
+        Arc::new(QuotedBeside),
         Arc::new(IntervalsMultiplied),
         Arc::new(postgres::JsonAsked),
     ];
@@ -124,8 +93,8 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             tracing::warn!(%error, "a function of values is not there");
         }
     }
-    lengthening::bound(&mut state, memory_bytes_max);
-    for function in checked_functions(&state) {
+    lengthening::bound(state, memory_bytes_max);
+    for function in checked_functions(state) {
         if let Err(error) = state.register_udf(Arc::new(function)) {
             tracing::warn!(%error, "a function of numbers is not checked");
         }
@@ -140,10 +109,9 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             tracing::warn!(%error, "a function of PostgreSQL's is not there");
         }
     }
-    if let Err(error) = datafusion_functions_json::register_all(&mut state) {
+    if let Err(error) = datafusion_functions_json::register_all(state) {
         tracing::warn!(%error, "the functions on JSON are not there");
     }
-    state
 }
 
 /// Joins gather the smaller side once, as far as there is room for it: to sort both into partitions costs a copy of every row.

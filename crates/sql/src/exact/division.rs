@@ -11,14 +11,8 @@ use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, DecimalType, i256,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, plan_err};
-use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
-};
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature};
 use datafusion::physical_expr_common::datum::apply;
 
 /// The digits behind the point that a quotient has at least, where there is room.
@@ -27,41 +21,8 @@ const DIGITS: i8 = 16;
 /// The digits that the query engine gives it, which are there also where there is less room.
 const DIGITS_MORE: i8 = 4;
 
-/// Puts [`Division`] in the place of `/` between decimals, or a decimal and a whole number; runs before types are coerced.
-#[derive(Debug)]
-pub(crate) struct RoundedDivision;
-
-impl AnalyzerRule for RoundedDivision {
-    fn name(&self) -> &str {
-        "rounded_division"
-    }
-
-    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, rounded)
-    }
-}
-
-fn rounded(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let Expr::BinaryExpr(BinaryExpr {
-        left,
-        op: Operator::Divide,
-        right,
-    }) = &expr
-    else {
-        return Transformed::no(expr);
-    };
-    let types = (left.get_type(schema), right.get_type(schema));
-    match types {
-        (Ok(dividend), Ok(divisor)) if quotient(&dividend, &divisor).is_some() => {
-            let function = ScalarUDF::from(Division(Signature::any(2, Volatility::Immutable)));
-            Transformed::yes(function.call(vec![left.as_ref().clone(), right.as_ref().clone()]))
-        }
-        _ => Transformed::no(expr),
-    }
-}
-
 /// The type of a quotient; `None` where not both are exact numbers, or neither is a decimal.
-fn quotient(dividend: &DataType, divisor: &DataType) -> Option<DataType> {
+pub(crate) fn quotient(dividend: &DataType, divisor: &DataType) -> Option<DataType> {
     if !dividend.is_decimal() && !divisor.is_decimal() {
         return None;
     }
@@ -109,7 +70,7 @@ fn exact(data_type: &DataType) -> Option<(u8, i8)> {
 
 /// `/` of exact numbers.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Division(Signature);
+pub(crate) struct Division(pub(crate) Signature);
 
 impl ScalarUDFImpl for Division {
     fn name(&self) -> &str {

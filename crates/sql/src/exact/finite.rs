@@ -9,7 +9,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::logical_expr::Operator;
 
 /// Checks what an operation made of its sides; anything but floats passes.
-pub(super) fn finite(
+pub(crate) fn finite(
     operator: Operator,
     left: &dyn Datum,
     right: &dyn Datum,

@@ -1,7 +1,5 @@
-//! Decimals beside floats.
-//!
 //! A decimal that becomes a float is the float that its digits name: `1e10` and `3.3333333333333335` are equal to themselves. (The query engine
-//! divides by a power of ten, and is off by a bit at times.) And a float that is compared with a decimal stays one, where the engine would make a decimal of it.
+//! divides by a power of ten, and is off by a bit at times.)
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,68 +7,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Decimal256Type};
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
-use datafusion::optimizer::AnalyzerRule;
-
-use crate::of_one;
+use datafusion::common::Result;
 
 /// Whole numbers up to here are floats, digit for digit.
 const WHOLE_MAX: u128 = 1 << 53;
 /// So is ten to each power up to here.
 const POWER_MAX: i8 = 22;
-
-/// Puts [`floats`] in the place of such casts; runs after types were coerced.
-#[derive(Debug)]
-pub(crate) struct FloatsAsWritten;
-
-impl AnalyzerRule for FloatsAsWritten {
-    fn name(&self) -> &str {
-        "floats_as_written"
-    }
-
-    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, as_float)
-    }
-}
-
-/// Makes floats of decimals that are compared with one; runs before types are coerced.
-#[derive(Debug)]
-pub(crate) struct ComparedAsFloats;
-
-impl AnalyzerRule for ComparedAsFloats {
-    fn name(&self) -> &str {
-        "compared_as_floats"
-    }
-
-    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, compared)
-    }
-}
-
-fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    super::beside::compared(expr, schema, |of, with| {
-        (of.is_decimal() && with.is_floating()).then_some(DataType::Float64)
-    })
-}
-
-fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let Expr::Cast(Cast { expr: inner, field }) = &expr else {
-        return Transformed::no(expr);
-    };
-    let of_decimal = || inner.get_type(schema).is_ok_and(|data_type| data_type.is_decimal());
-    if *field.data_type() != DataType::Float64 || !of_decimal() {
-        return Transformed::no(expr);
-    }
-    Transformed::yes(of_one::call(
-        "float8",
-        DataType::Float64,
-        floats,
-        inner.as_ref().clone(),
-    ))
-}
 
 /// The floats of decimals.
 pub(crate) fn floats(decimals: &ArrayRef) -> Result<ArrayRef> {

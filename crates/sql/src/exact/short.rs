@@ -15,7 +15,7 @@ use datafusion::logical_expr::Operator;
 const POWER_MAX: u32 = 17;
 
 /// The result, where both sides are decimals of 128 bits whose values need no more than 64, and the operation is one of the three.
-pub(super) fn short(operator: Operator, left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Option<ArrayRef> {
+pub(crate) fn short(operator: Operator, left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Option<ArrayRef> {
     let (left, right) = (Side::of(left)?, Side::of(right)?);
     let DataType::Decimal128(digits, scale) = result else {
         return None;
@@ -43,7 +43,7 @@ pub(super) fn short(operator: Operator, left: &dyn Datum, right: &dyn Datum, res
 }
 
 /// Whether the engine's own operation of these types is left to [`short`] first.
-pub(super) fn may_be_short(operator: Operator, left: &DataType, right: &DataType) -> bool {
+pub(crate) fn may_be_short(operator: Operator, left: &DataType, right: &DataType) -> bool {
     let is_counted = matches!(operator, Operator::Plus | Operator::Minus | Operator::Multiply);
     is_counted && matches!((left, right), (DataType::Decimal128(..), DataType::Decimal128(..)))
 }

@@ -8,32 +8,21 @@
 //!
 //! `ast` makes the syntax that these put into a query.
 
-mod any;
-mod arrays;
 mod ast;
 mod forms;
 mod functions;
-mod last_names;
 mod pg_catalog;
-mod quoted;
-mod texts;
-mod unlike;
 
-pub(crate) use any::AnyOfLists;
-pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use ast::{call, first_argument, text};
 pub(crate) use forms::dialect::{as_engine_knows_it, part_as_engine_knows_it};
 pub(crate) use forms::table_names::stored as stored_name;
+pub(crate) use functions::by_row::outward;
 pub(crate) use functions::bytes::lengths;
 pub(crate) use functions::json::{JsonAsked, json_functions};
 pub(crate) use functions::series::SERIES;
 pub(crate) use functions::to_char::to_char;
 pub(crate) use functions::value_functions;
-pub(crate) use last_names::LastNamesCount;
 pub(crate) use pg_catalog::functions::{functions, quoted};
 pub(crate) use pg_catalog::keywords::KEYWORDS;
 pub(crate) use pg_catalog::settings::{SETTINGS, setting};
 pub(crate) use pg_catalog::tables::table;
-pub(crate) use quoted::{QuotedBeside, QuotedTexts};
-pub(crate) use texts::TextsOfMoments;
-pub(crate) use unlike::TextsAreNoNumbers;

@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use crate::itself::or_null;
+use crate::plan::itself::or_null;
 
 /// The plan, told that its scalar subqueries may find nothing.
 pub(super) fn may_be(plan: LogicalPlan) -> Result<LogicalPlan> {

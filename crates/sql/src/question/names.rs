@@ -30,17 +30,16 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
-use super::{Boundary, absent, arguments, changes, column_names, merged, titles, whole_rows, wildcard};
-use crate::casts;
+use super::{Boundary, absent, arguments, casts_apart, changes, column_names, merged, titles, whole_rows, wildcard};
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::parse::GRAPH_TABLE;
+use crate::plan::unnest::unnested;
 use crate::postgres;
 use crate::syntax::{Question, Statement};
 use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, Sources, StreamTable, ViewTable, WRITTEN_AT};
-use crate::unnest::unnested;
 use crate::{SqlError, SqlState};
 
 /// The names of one question, or of one view inside of it.
@@ -145,7 +144,7 @@ impl<'a> Names<'a> {
         }
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         arguments::in_order(&mut query)?;
-        casts::named(&mut query);
+        casts_apart::named(&mut query);
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
             let alias = format!("_headwater_rewound_{}_{index}", self.depth);

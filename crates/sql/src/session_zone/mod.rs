@@ -4,9 +4,8 @@
 //! apart or adds days to it, [`InSessionZone`] says in its plan which clock is meant.
 
 mod assigned;
-mod in_plan;
 mod option;
-mod texts;
+pub(crate) mod texts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +14,6 @@ use crate::encode::moment_text;
 use crate::encode::zone::{self, Zone};
 
 pub(crate) use assigned::in_utc;
-pub(crate) use in_plan::InSessionZone;
 pub(crate) use option::ZoneOption;
 
 /// A zone other than UTC, by the name that a client gave it.

@@ -24,11 +24,11 @@ pub(crate) fn texts_in(texts: &ArrayRef, zone: &SessionZone) -> Result<ArrayRef>
 }
 
 /// What the function is called by which a text is read.
-pub(super) const READ: &str = "_headwater_read_in_zone";
+pub(crate) const READ: &str = "_headwater_read_in_zone";
 
 /// What stands where a cast was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A moment's text.
     Shown,
     /// A text that a moment is read from.
@@ -36,7 +36,7 @@ pub(super) enum What {
 }
 
 /// The call of such a function.
-pub(super) fn call(what: What, zone: &SessionZone, value: Expr) -> Expr {
+pub(crate) fn call(what: What, zone: &SessionZone, value: Expr) -> Expr {
     let function = InZone {
         what,
         zone: zone.clone(),

@@ -29,7 +29,8 @@ use headwater_views::{Ask, Direction, Part, Selection, Shown, View};
 use super::keys::{Asked, KeyColumns};
 use super::node::{Node, Read, Start, of_columns, projected};
 use super::rest::filtered;
-use crate::question::{Boundary, ViewReading, only_element, part_of};
+use crate::plan::analyze::list_parts::{only_element, part_of};
+use crate::question::{Boundary, ViewReading};
 
 /// A materialized view of one question.
 pub(crate) struct ViewTable {

@@ -14,7 +14,7 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::encode::interval_text::Parts;
-use crate::postgres::texts::shown;
+use crate::plan::analyze::texts::shown;
 use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 

@@ -11,8 +11,8 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::alike::OF_ONE_TYPE;
 use super::quoted::{compares, is_quoted};
-use crate::exact::OF_ONE_TYPE;
 use crate::fault::place;
 use crate::type_name::type_name;
 use crate::{SqlError, SqlState};

@@ -10,7 +10,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::itself::{hidden, is_hidden};
+use crate::plan::itself::{hidden, is_hidden};
 
 /// Puts that function into the keys of sorts above outer joins; runs behind the engine's own rules.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operator, cast};
 
 /// Casts the sides of a comparison: a value, which is of the first type, becomes beside one of the second one of the type that `wanted` says, if any.
-pub(super) fn compared(
+pub(crate) fn compared(
     expr: Expr,
     schema: &DFSchema,
     wanted: impl Fn(&DataType, &DataType) -> Option<DataType>,

@@ -1,7 +1,6 @@
 //! Casts that mean what PostgreSQL's do, where the query engine's own mean something else: numbers are rounded to whole ones and not cut off, and a text
-//! becomes the bytes, the number or the moment that it writes. And they are told apart from what they are of.
+//! becomes the bytes, the number or the moment that it writes.
 
-mod apart;
 mod bytes;
 mod texts;
 mod whole;
@@ -11,9 +10,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::exact::rewrite;
-
-pub(crate) use apart::{named, naming};
+use crate::plan::analyze::rewrite::rewrite;
 
 /// Puts functions into casts that are written so; runs before types are coerced, as what the engine casts for its own functions is its own affair.
 #[derive(Debug)]

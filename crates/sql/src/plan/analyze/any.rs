@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::exact::rewrite;
+use super::rewrite::rewrite;
 
 /// Puts [`HasOrUnknown`] in the place of the engine's own function, and [`FalseOrUnknown`] beside its comparisons; runs after types were coerced.
 #[derive(Debug)]

@@ -155,7 +155,7 @@ fn fails_itself(part: &Expr, schema: &DFSchema) -> bool {
             right,
             ..
         }) => !is_safe_divisor(right),
-        Expr::ScalarFunction(function) if function.name() == super::DIVISION => {
+        Expr::ScalarFunction(function) if function.name() == crate::exact::DIVISION => {
             !function.args.last().is_some_and(is_safe_divisor)
         }
         Expr::Cast(Cast { expr, field }) => {

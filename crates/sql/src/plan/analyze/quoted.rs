@@ -16,8 +16,10 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast;
 
+use super::alike::OF_ONE_TYPE;
+use super::rewrite::rewrite;
 use crate::encode::{interval_text, moment_text, number_text};
-use crate::exact::{OF_ONE_TYPE, in_microseconds, rewrite};
+use crate::exact::in_microseconds;
 
 /// Gives such texts their types; runs before types are coerced.
 #[derive(Debug)]

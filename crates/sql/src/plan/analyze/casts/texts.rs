@@ -1,6 +1,6 @@
 //! Texts cast to numbers, dates, moments and intervals, written as the query engine reads them: `1e3`, `2024-01-05 10:00`, `P1DT2H`.
 //!
-//! Those in quotes are written so before a query is planned (`postgres::literals`): keys are looked up by them.
+//! Those in quotes are written so before a query is planned (`postgres::forms::literals`): keys are looked up by them.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
@@ -10,7 +10,7 @@ use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use crate::encode::as_read::{as_read, is_written_otherwise};
-use crate::of_one;
+use crate::plan::of_one;
 
 /// A text that is cast, as it is read.
 pub(super) fn readable(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {

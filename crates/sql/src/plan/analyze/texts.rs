@@ -13,13 +13,13 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewrite::rewrite;
 use crate::encode::array_text::to_text;
 use crate::encode::calendar::{put_interval, put_timestamp};
 use crate::encode::float_text::put_float;
 use crate::encode::interval_text::intervals;
-use crate::exact::rewrite;
-use crate::of_one;
-use crate::postgres::functions::by_row::outward;
+use crate::plan::of_one;
+use crate::postgres::outward;
 
 /// Puts [`texts`] in the place of such casts; runs after types were coerced, so that it sees those that nobody wrote.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ fn as_text(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 }
 
 /// Each value as it is shown; lists as PostgreSQL writes them.
-pub(super) fn shown(values: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn shown(values: &ArrayRef) -> Result<ArrayRef> {
     match values.data_type() {
         DataType::Timestamp(..)
         | DataType::Interval(_)

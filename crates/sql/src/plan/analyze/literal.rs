@@ -7,6 +7,8 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewrite::rewrite;
+
 /// Gives such numbers a type of their own; runs before types are coerced.
 #[derive(Debug)]
 pub(crate) struct DecimalLiterals;
@@ -17,7 +19,7 @@ impl AnalyzerRule for DecimalLiterals {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, typed)
+        rewrite(plan, typed)
     }
 }
 

@@ -9,6 +9,8 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewrite::rewrite;
+
 /// Makes a moment of such dates; runs before types are coerced.
 #[derive(Debug)]
 pub(crate) struct DatesWithHours;
@@ -19,7 +21,7 @@ impl AnalyzerRule for DatesWithHours {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, with_hours)
+        rewrite(plan, with_hours)
     }
 }
 

@@ -12,9 +12,9 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewrite::rewrite;
 use crate::encode::array_text::{NoArray, from_text};
-use crate::exact::rewrite;
-use crate::of_one;
+use crate::plan::of_one;
 
 /// Puts [`elements`] below such casts; runs after types were coerced.
 #[derive(Debug)]

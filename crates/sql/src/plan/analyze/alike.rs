@@ -15,7 +15,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::moments::in_microseconds;
+use super::rewrite::rewrite;
+use crate::exact::in_microseconds;
 
 /// Functions whose arguments and result are of one type.
 pub(crate) const OF_ONE_TYPE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "nvl", "make_array"];
@@ -30,7 +31,7 @@ impl AnalyzerRule for AlikeTogether {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = super::rewrite(plan, together)?;
+        let plan = rewrite(plan, together)?;
         let plan = plan.transform_up_with_subqueries(|node| {
             let node = match node {
                 LogicalPlan::Union(all) => union(all)?,

@@ -20,8 +20,9 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast;
 
-use super::moments::in_microseconds;
-use crate::of_one;
+use super::rewrite::rewrite;
+use crate::exact::in_microseconds;
+use crate::plan::of_one;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const MONTH_DAYS: f64 = 30.0;
@@ -37,7 +38,7 @@ impl AnalyzerRule for IntervalsByLength {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, |expr, schema| match expr {
+        rewrite(plan, |expr, schema| match expr {
             Expr::ScalarFunction(function) if function.name() == "date_part" => part(function, schema),
             Expr::Negative(of) if is_interval(&of, schema) => Transformed::yes(multiplied(*of, lit(-1.0_f64))),
             expr => counted(expr, schema),

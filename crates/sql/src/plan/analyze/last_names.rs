@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use headwater_catalog::value::repeated::{Step, last_of_each};
 
-use crate::exact::rewrite;
+use super::rewrite::rewrite;
 
 /// What the functions on JSON begin with.
 const ON_JSON: &str = "json_";

@@ -27,7 +27,7 @@ use datafusion::physical_expr::expressions::{Column as PhysicalColumn, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use headwater_views::{Part, View};
 
-use super::provenance::origin;
+use crate::question::origin;
 use crate::tables::ViewTable;
 
 /// `list[from:to]`.

@@ -11,7 +11,8 @@ use datafusion::logical_expr::expr::{Cast, InList};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, lit};
 
 use crate::encode::bytes_written;
-use crate::{SqlError, SqlState, of_one};
+use crate::plan::of_one;
+use crate::{SqlError, SqlState};
 
 /// A text that is cast to bytes or compared with some, as the bytes that it writes.
 pub(super) fn written(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {

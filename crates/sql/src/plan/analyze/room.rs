@@ -13,6 +13,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewrite::rewrite;
+
 /// Functions that come to the next whole number.
 const TO_WHOLE: [&str; 4] = ["ceil", "floor", "round", "trunc"];
 
@@ -26,7 +28,7 @@ impl AnalyzerRule for RoomForWhole {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, with_room)
+        rewrite(plan, with_room)
     }
 }
 

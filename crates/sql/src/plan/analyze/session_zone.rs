@@ -21,9 +21,10 @@ use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::texts::{READ, What, call};
-use super::{SessionZone, ZoneOption};
-use crate::exact::{rewrite, timezone};
+use super::rewrite::rewrite;
+use crate::exact::timezone;
+use crate::session_zone::texts::{READ, What, call};
+use crate::session_zone::{SessionZone, ZoneOption};
 
 /// Says so in a plan; nothing where the session's zone is UTC.
 #[derive(Debug)]

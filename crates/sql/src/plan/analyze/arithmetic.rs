@@ -2,7 +2,7 @@
 //!
 //! Once the types of a plan are settled, each such operation becomes a [`Checked`] of the same name, type and nullability: columns
 //! keep their names, and a view's fold, a question and a constant all count alike. So do decimals that cannot leave their range, since they are counted sooner here
-//! ([`super::short`]). Of floats that are numbers no operation makes an infinity, as in PostgreSQL. Operations of dates and intervals stay what they are.
+//! ([`crate::exact::short`]). Of floats that are numbers no operation makes an infinity, as in PostgreSQL. Operations of dates and intervals stay what they are.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::kernels::numeric;
@@ -21,8 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
-use super::finite::finite;
-use super::short::{may_be_short, short};
+use crate::exact::{finite, may_be_short, short};
 
 /// Puts [`Checked`] in the place of operations that may leave their type's range; runs after types were coerced.
 #[derive(Debug)]

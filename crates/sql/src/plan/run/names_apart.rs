@@ -10,33 +10,12 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
-use crate::all_polled::AllPolled;
-use crate::grouping_sets::GroupingSets;
-use crate::sieve::Sieves;
-
 /// One of the engine's own rules that bring filters down, for plans whose names are apart.
 #[derive(Debug)]
-struct NamesApart(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
-
-/// The engine's own rules, with these bounded, behind those of ours.
-pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let (written, running) = (FilterPushdown::new(), FilterPushdown::new_post_optimization());
-    let rules = PhysicalOptimizer::new().rules.into_iter();
-    let one = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-        match rule.name() {
-            name if name == written.name() => Arc::new(NamesApart(rule)),
-            name if name == running.name() => Arc::new(AllPolled(Arc::new(Sieves(Arc::new(NamesApart(rule)))))),
-            _ => rule,
-        }
-    };
-    let first: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(GroupingSets);
-    std::iter::once(first).chain(rules.map(one)).collect()
-}
+pub(crate) struct NamesApart(pub(crate) Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 
 impl PhysicalOptimizerRule for NamesApart {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
