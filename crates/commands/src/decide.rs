@@ -32,7 +32,7 @@ use headwater_sql::{Engine, Parameters, Session, SqlError, SqlState};
 use headwater_views::{GroupKey, View, ViewError};
 use tokio::time::Instant;
 
-use crate::boundary::{Boundary, is_unchanged};
+use crate::basis::{Basis, is_unchanged};
 use crate::commands::Inner;
 use crate::compiled::Compiled;
 use crate::error::{Refused, SCHEDULE_EXISTS_CODE};
@@ -178,18 +178,18 @@ impl Decision {
                     }
                 },
             };
-            let (mut boundary, proposal) = proposed;
+            let (mut basis, proposal) = proposed;
             if !asks_indexes {
-                boundary.widen(&self.engine);
+                basis.widen(&self.engine);
             }
             // Whoever holds the streams waits for nobody: who has the lock of a row may be waiting for them.
-            if hold.is_none() && !boundary.locks().is_subset(&locks) {
+            if hold.is_none() && !basis.locks().is_subset(&locks) {
                 // Only now is it known what was read. All of it is taken anew, in the one order in which everybody does.
-                locks.extend(boundary.locks().iter().cloned());
+                locks.extend(basis.locks().iter().cloned());
                 self.command
                     .read_whole
                     .lock()
-                    .extend(boundary.streams_read_whole().cloned());
+                    .extend(basis.streams_read_whole().cloned());
                 drop(turn);
                 turn = self.in_time(self.commands.locks().take(locks.clone())).await?;
                 if !turn.at_once {
@@ -198,7 +198,7 @@ impl Decision {
                     continue;
                 }
             }
-            match self.append(proposal, boundary, hold).await? {
+            match self.append(proposal, basis, hold).await? {
                 Ok(decided) => return Ok(decided),
                 Err(Again::Outrun { end, came }) => {
                     self.in_time(self.readable(&came)).await?;
@@ -224,7 +224,7 @@ impl Decision {
         &self,
         after: &Position,
         foreseen: &[(String, GroupKey)],
-    ) -> Result<(Boundary, Proposal), CommandError> {
+    ) -> Result<(Basis, Proposal), CommandError> {
         let mut tried = match self.try_at_hand(after, foreseen).await? {
             Some(tried) => Ok(tried),
             None => self.in_time(self.a_try(Some(after)).run()).await?,
@@ -239,9 +239,9 @@ impl Decision {
             }
         }
         match tried {
-            Ok((Verdict::Append(proposal), boundary)) => Ok((boundary, proposal)),
+            Ok((Verdict::Append(proposal), basis)) => Ok((basis, proposal)),
             // A tick that its own REQUIRE does not want is passed over: nothing but that it came is appended.
-            Ok((Verdict::Refused(_), boundary)) if self.tick.is_some() => Ok((boundary, Proposal::default())),
+            Ok((Verdict::Refused(_), basis)) if self.tick.is_some() => Ok((basis, Proposal::default())),
             Ok((Verdict::Refused(refused), _)) => Err(CommandError::Refused(refused)),
             Err(CommandError::Sql(error)) if error.state == SqlState::CANCELED => Err(self.late()),
             Err(error) => Err(self.built(error)),
@@ -266,14 +266,14 @@ impl Decision {
         &self,
         after: &Position,
         foreseen: &[(String, GroupKey)],
-    ) -> Result<Option<(Verdict, Boundary)>, CommandError> {
+    ) -> Result<Option<(Verdict, Basis)>, CommandError> {
         // What takes a plan takes longer than the views do.
         if !self.command.is_direct || !self.are_at_hand(after, foreseen) {
             return Ok(None);
         }
         let tried = self.in_time(self.a_try(None).run()).await?;
         let lately = |view: &Arc<View>, stream: &str| self.commands.lately(view, stream);
-        Ok(tried.ok().filter(|(_, boundary)| boundary.stands_at(after, lately)))
+        Ok(tried.ok().filter(|(_, basis)| basis.stands_at(after, lately)))
     }
 
     /// Whether the rows that the arguments alone say will be read are the same at `after`: so that no try is made for nothing.
@@ -434,7 +434,7 @@ impl Decision {
     async fn append(
         &self,
         proposal: Proposal,
-        boundary: Boundary,
+        basis: Basis,
         hold: Option<Hold>,
     ) -> Result<Result<Decided, Again>, CommandError> {
         let mut changes = self.changes(&proposal)?;
@@ -482,7 +482,7 @@ impl Decision {
         }
         rows.resize(parts.len(), None);
         let lately = |view: &Arc<View>, stream: &str| self.commands.lately(view, stream);
-        let read = boundary.condition(&self.engine, &parts, &rows, lately);
+        let read = basis.condition(&self.engine, &parts, &rows, lately);
         let append = Append {
             parts,
             principal: self.session.principal.clone(),

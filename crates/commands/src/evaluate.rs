@@ -1,7 +1,7 @@
 //! One try of a decision: the steps in their order, then the events, everything asked at the end of the log as it was when the try began, or on rows
 //! that are the same there.
 //!
-//! It appends nothing. What it read is the boundary that its append, or its explanation, stands on.
+//! It appends nothing. What it read is the basis that its append, or its explanation, stands on.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use headwater_sql::limits::INSERT_BYTES_MAX;
 use headwater_sql::{Engine, Parameters, Prepared, Reads, Session, SqlError, SqlState};
 
 use crate::CommandError;
-use crate::boundary::Boundary;
+use crate::basis::Basis;
 use crate::compile::assignment;
 use crate::compiled::{Compiled, CompiledLater, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
 use crate::error::Refused;
@@ -35,7 +35,7 @@ pub(crate) struct Try<'a> {
     pub(crate) values: Parameters,
     /// Where the decision is to be explained.
     pub(crate) trace: Option<&'a mut Trace>,
-    boundary: Boundary,
+    basis: Basis,
 }
 
 impl<'a> Try<'a> {
@@ -57,14 +57,14 @@ impl<'a> Try<'a> {
             session,
             values,
             trace: None,
-            boundary: Boundary::default(),
+            basis: Basis::default(),
         }
     }
 
     /// Goes through the steps; the verdict, and what it rests on.
-    pub(crate) async fn run(mut self) -> Result<(Verdict, Boundary), CommandError> {
+    pub(crate) async fn run(mut self) -> Result<(Verdict, Basis), CommandError> {
         let verdict = self.verdict().await?;
-        Ok((verdict, self.boundary))
+        Ok((verdict, self.basis))
     }
 
     async fn verdict(&mut self) -> Result<Verdict, CommandError> {
@@ -187,7 +187,7 @@ impl<'a> Try<'a> {
     async fn ask(&mut self, question: &Prepared) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
         let answer = self.engine.ask_prepared(&self.session, question, &self.values).await;
         let (schema, rows, reads): (SchemaRef, Vec<RecordBatch>, Reads) = answer?;
-        self.boundary.add(self.engine, &reads);
+        self.basis.add(self.engine, &reads);
         if let Some(trace) = &mut self.trace {
             trace.read(reads);
         }

@@ -8,7 +8,7 @@
 
 mod append;
 mod arguments;
-mod boundary;
+mod basis;
 mod call_handler;
 mod check;
 mod coming;

@@ -398,7 +398,7 @@ impl Engine {
         let rows = question::begun(rows).await?;
         // What is rewound was seen as it was then.
         let seen = match question.rewinds.is_empty() {
-            true => planned.boundary.seen(&self.inner.log),
+            true => planned.reads.seen(&self.inner.log),
             false => None,
         };
         Ok(Outcome::Rows {
@@ -446,7 +446,7 @@ impl Engine {
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;
         let rows = collect(rows).await?;
-        Ok((schema, rows, planned.boundary.reads()))
+        Ok((schema, rows, planned.reads.noted()))
     }
 
     /// The columns of a question's answer, for parameters of these types, without asking it.

@@ -10,7 +10,7 @@ use super::environment::{Environment, Physical, column, is_moment, placed};
 use super::lookup::Lookup;
 use super::run::{Body, Direct};
 use crate::inner::Inner;
-use crate::question::{Boundary, Moments, Names, type_fields};
+use crate::question::{Moments, Names, QuestionReads, type_fields};
 use crate::syntax::Question;
 
 /// Who a question is compiled for: one that speaks of its user is another for everybody, and is planned each time.
@@ -33,10 +33,10 @@ pub(super) fn analyzed(
     question: &Question,
     types: &[DataType],
 ) -> Result<LogicalPlan> {
-    let boundary = Boundary::default();
+    let reads = QuestionReads::default();
     let moments = Moments::new(state, None);
     let types: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();
-    let names = Names::new(inner, state, &boundary, &moments).asked_by(NOBODY);
+    let names = Names::new(inner, state, &reads, &moments).asked_by(NOBODY);
     let plan = names.plan(question, &type_fields(&types))?;
     state
         .analyzer()

@@ -43,7 +43,7 @@ impl Names<'_> {
         let Some(upto) = upto.into_iter().chain(business).reduce(Expr::and) else {
             return Ok(None);
         };
-        let table = provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary)));
+        let table = provider_as_source(Arc::new(ColumnarTable::new(&running, self.reads)));
         let rows = LogicalPlanBuilder::scan(TableReference::bare(view.name.as_str()), table, None)?.filter(upto)?;
         let rows = Inlined::new(rows.build()?, Some(view.query.clone()));
         Ok(Some(provider_as_source(Arc::new(rows))))

@@ -167,7 +167,7 @@ impl Names<'_> {
                 && running.key_types().len() == 1
         });
         let (schema, access) = match by_key {
-            Some(running) => (running.schema(), VertexAccess::Key(self.boundary.held(&running))),
+            Some(running) => (running.schema(), VertexAccess::Key(self.reads.held(&running))),
             None => {
                 let rows = self.read_whole(view, at)?;
                 (rows.table.schema(), VertexAccess::All(rows))
@@ -210,7 +210,7 @@ impl Names<'_> {
         let key_columns = running.as_ref().map(|running| running.key_columns().to_vec());
         let (schema, access) = match (running, is_turned) {
             (Some(running), Some(is_turned)) => {
-                let reading = self.boundary.held(&running);
+                let reading = self.reads.held(&running);
                 (running.schema(), EdgeAccess::Ends { reading, is_turned })
             }
             _ => {

@@ -37,7 +37,7 @@ impl Names<'_> {
         let view = self.named_view(function, args.next())?;
         let mut args: Vec<Expr> = args.collect();
         let after = named_after(&view, &mut args);
-        let sources = self.sources(&view, |stream| Ok(self.boundary.stream_end(&self.inner.log, stream)?))?;
+        let sources = self.sources(&view, |stream| Ok(self.reads.stream_end(&self.inner.log, stream)?))?;
         let mut followed = match view.is_per_event() {
             true => self.followed_event(&view, args)?,
             false => self.followed_row(&view, args)?,
@@ -79,7 +79,7 @@ impl Names<'_> {
             at,
             business: None,
             events_max: self.inner.options.rewind_events_max,
-            progress: Arc::clone(self.boundary.progress()),
+            progress: Arc::clone(self.reads.progress()),
         })
     }
 
@@ -180,7 +180,7 @@ impl Names<'_> {
             return Err(no_longer_kept(view, event));
         }
         for stream in &streams {
-            at.advance_all(&self.boundary.stream_end(&self.inner.log, stream)?);
+            at.advance_all(&self.reads.stream_end(&self.inner.log, stream)?);
         }
         at.set(stream, *partition, offset.saturating_add(1));
         super::rewind::check_position(&self.inner.log, &view.definition().name, &streams, &at, false)?;

@@ -64,7 +64,7 @@ pub(crate) use names::{Names, table_name};
 pub(crate) use of_view::{no_parameters, plain_columns, spec_of, view_spec};
 pub(crate) use overtaken::{again, begun};
 pub(crate) use provenance::origin;
-pub(crate) use reads::{Boundary, LakeReading, SearchReading, StreamReading, ViewReading};
+pub(crate) use reads::{LakeReading, QuestionReads, SearchReading, StreamReading, ViewReading};
 pub use reads::{Reads, StreamRead, ViewRead};
 
 pub(crate) use relations::constraint;
@@ -80,7 +80,7 @@ pub(crate) struct Planned {
     /// The functions and bounds it runs with; its start is `now()`.
     pub(crate) state: SessionState,
     /// What it reads.
-    pub(crate) boundary: Arc<Boundary>,
+    pub(crate) reads: Arc<QuestionReads>,
     stop: Stop,
 }
 
@@ -92,10 +92,10 @@ pub(crate) fn plan(
     parameters: &[ScalarValue],
 ) -> Result<Planned, SqlError> {
     let state = inner.starting_for(session);
-    let boundary = Arc::new(Boundary::counted(session.progress.as_ref()));
+    let reads = Arc::new(QuestionReads::counted(session.progress.as_ref()));
     let plan = {
         let moments = Moments::new(&state, Some(parameters));
-        let names = Names::new(inner, &state, &boundary, &moments).asked_by(&session.principal);
+        let names = Names::new(inner, &state, &reads, &moments).asked_by(&session.principal);
         let plan = names.plan(question, &parameter_fields(parameters))?;
         only_reads(&plan)?;
         in_order_of_events(with_values(plan, parameters)?, &StreamTable::is_scanned)?
@@ -104,7 +104,7 @@ pub(crate) fn plan(
     Ok(Planned {
         plan,
         state,
-        boundary,
+        reads,
         stop,
     })
 }
@@ -116,9 +116,9 @@ pub(crate) fn describe(
     declared: &[Option<DataType>],
 ) -> Result<Described, SqlError> {
     let state = inner.starting();
-    let boundary = Boundary::default();
+    let reads = QuestionReads::default();
     let moments = Moments::new(&state, None);
-    let names = Names::new(inner, &state, &boundary, &moments);
+    let names = Names::new(inner, &state, &reads, &moments);
     let plan = names.plan(question, &type_fields(declared))?;
     only_reads(&plan)?;
     let mut types = plan.get_parameter_types()?;
@@ -235,10 +235,10 @@ fn limit_parameters(query: &ast::Query) -> Vec<String> {
 /// The columns of a question's answer, for parameters of these types. What fails whatever their values are is an error.
 pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) -> Result<SchemaRef, SqlError> {
     let state = inner.starting();
-    let boundary = Boundary::default();
+    let reads = QuestionReads::default();
     let moments = Moments::new(&state, None);
     let types: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();
-    let names = Names::new(inner, &state, &boundary, &moments).checking();
+    let names = Names::new(inner, &state, &reads, &moments).checking();
     let plan = names.plan(question, &type_fields(&types))?;
     only_reads(&plan)?;
     let analyzed = state
@@ -318,14 +318,14 @@ impl Planned {
         deadline: &Deadline,
     ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
         // Before there is a plan: which files are read is decided by it.
-        for view in self.boundary.views() {
+        for view in self.reads.views() {
             let wait_max = || deadline.left().unwrap_or(inner.options.wait_max);
             view.caught_up(wait_max()).await?;
             if let Some(after) = &session.after {
                 view.wait_for(after, wait_max()).await?;
             }
         }
-        for reading in self.boundary.searches() {
+        for reading in self.reads.searches() {
             let wait_max = || deadline.left().unwrap_or(inner.options.wait_max);
             reading.look(session.after.as_ref(), wait_max).await?;
         }

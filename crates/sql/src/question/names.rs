@@ -30,7 +30,9 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
-use super::{Boundary, absent, arguments, casts_apart, changes, column_names, merged, titles, whole_rows, wildcard};
+use super::{
+    QuestionReads, absent, arguments, casts_apart, changes, column_names, merged, titles, whole_rows, wildcard,
+};
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
@@ -46,7 +48,7 @@ use crate::{SqlError, SqlState};
 pub(crate) struct Names<'a> {
     pub(super) inner: &'a Inner,
     pub(super) state: &'a SessionState,
-    pub(super) boundary: &'a Boundary,
+    pub(super) reads: &'a QuestionReads,
     pub(super) moments: &'a Moments<'a>,
     /// The moment that everything here is rewound to: the question is that of a rewound view.
     at: Option<At>,
@@ -70,13 +72,13 @@ impl<'a> Names<'a> {
     pub(crate) fn new(
         inner: &'a Inner,
         state: &'a SessionState,
-        boundary: &'a Boundary,
+        reads: &'a QuestionReads,
         moments: &'a Moments<'a>,
     ) -> Names<'a> {
         Names {
             inner,
             state,
-            boundary,
+            reads,
             moments,
             at: None,
             rewound: RefCell::default(),
@@ -281,9 +283,9 @@ impl<'a> Names<'a> {
         let (log, decoder) = (&self.inner.log, super::upcast::decoder(self.inner, stream)?);
         let table = match at.and_then(At::recorded) {
             Some(_) => StreamTable::new(log.clone(), decoder, self.end(stream, at)?),
-            None => StreamTable::read(log.clone(), decoder, self.boundary.stream(log, stream)?),
+            None => StreamTable::read(log.clone(), decoder, self.reads.stream(log, stream)?),
         };
-        let table = table.counted(self.boundary.progress());
+        let table = table.counted(self.reads.progress());
         let Some(moment) = at.and_then(At::business) else {
             return Ok(provider_as_source(Arc::new(table)));
         };
@@ -309,7 +311,7 @@ impl<'a> Names<'a> {
         Ok(match at.and_then(At::recorded) {
             Some(At::System(moment_us)) => log.position_at(&stream.name, *moment_us).map_err(SqlError::from)?,
             Some(At::Position(position)) => position.of(&stream.name),
-            _ => self.boundary.stream_end(log, &stream.name)?,
+            _ => self.reads.stream_end(log, &stream.name)?,
         })
     }
 
@@ -327,8 +329,8 @@ impl<'a> Names<'a> {
             };
             let running = running.ok_or_else(|| self.inner.not_running(&view.name))?;
             return Ok(match running.is_per_event() {
-                true => provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary))),
-                false => provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))),
+                true => provider_as_source(Arc::new(ColumnarTable::new(&running, self.reads))),
+                false => provider_as_source(Arc::new(ViewTable::new(&running, self.reads))),
             });
         }
         if let Some(at) = at
@@ -391,7 +393,7 @@ impl Names<'_> {
     fn tombstones(&self, stream: &StreamDefinition) -> Result<Tombstones> {
         let decoder = super::upcast::decoder(self.inner, stream)?.of_tombstones();
         let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, self.at.as_ref())?);
-        let table = table.counted(self.boundary.progress());
+        let table = table.counted(self.reads.progress());
         let upto = match self.at.as_ref().and_then(At::business) {
             Some(moment) => Some(moment.holds(WRITTEN_AT, table_type(&table, WRITTEN_AT)?)),
             None => None,

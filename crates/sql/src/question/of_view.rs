@@ -10,7 +10,7 @@ use headwater_views::decode::StreamDecoder;
 
 use super::moment::Moments;
 use super::names::Names;
-use super::reads::Boundary;
+use super::reads::QuestionReads;
 use super::upcast;
 use crate::inner::Inner;
 use crate::syntax::{Question, Statement};
@@ -37,9 +37,9 @@ pub(crate) fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Que
     }
     let session = inner.starting();
     let plan = {
-        let boundary = Boundary::default();
+        let reads = QuestionReads::default();
         let moments = Moments::new(&session, Some(&[]));
-        let plan = Names::new(inner, &session, &boundary, &moments)
+        let plan = Names::new(inner, &session, &reads, &moments)
             .defining()
             .plan_of_view(definition, question)?;
         no_parameters(&plan)?;
@@ -64,9 +64,9 @@ pub(crate) fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Que
 /// A plain view must mean something now, too: its columns.
 pub(crate) fn plain_columns(inner: &Inner, question: &Question) -> Result<SchemaRef, SqlError> {
     let state = inner.starting();
-    let boundary = Boundary::default();
+    let reads = QuestionReads::default();
     let moments = Moments::new(&state, Some(&[]));
-    let names = Names::new(inner, &state, &boundary, &moments).checking();
+    let names = Names::new(inner, &state, &reads, &moments).checking();
     let plan = names.plan(question, &[])?;
     no_parameters(&plan)?;
     let analyzed = state

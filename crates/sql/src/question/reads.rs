@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 use crate::off_thread::off_thread;
 use crate::{Progress, SqlError, SqlState};
 
-/// What a question read: the boundary of a command's decision.
+/// What a question read: what a command decides on.
 #[derive(Debug, Clone, Default)]
 pub struct Reads {
     /// Each view read.
@@ -59,9 +59,9 @@ pub struct ViewRead {
     pub rows: Vec<RecordBatch>,
 }
 
-/// The boundary of one question.
+/// What one question reads, as it is read.
 #[derive(Default)]
-pub(crate) struct Boundary {
+pub(crate) struct QuestionReads {
     streams: Mutex<BTreeMap<String, Arc<StreamReading>>>,
     views: Mutex<BTreeMap<String, Arc<ViewReading>>>,
     lakes: Mutex<BTreeMap<String, Arc<LakeReading>>>,
@@ -169,14 +169,14 @@ impl SearchReading {
     }
 }
 
-impl Boundary {
-    /// The boundary of a question whose events are counted, where somebody watches.
-    pub(crate) fn counted(progress: Option<&Arc<Progress>>) -> Boundary {
+impl QuestionReads {
+    /// The same, whose events are counted where somebody watches.
+    pub(crate) fn counted(progress: Option<&Arc<Progress>>) -> QuestionReads {
         let progress = progress.map(Arc::clone).unwrap_or_default();
         progress.begin();
-        Boundary {
+        QuestionReads {
             progress,
-            ..Boundary::default()
+            ..QuestionReads::default()
         }
     }
 
@@ -306,7 +306,7 @@ impl Boundary {
     }
 
     /// What was read, once the question has been answered. A view that was named and not read (a branch that was optimized away) is left out.
-    pub(crate) fn reads(&self) -> Reads {
+    pub(crate) fn noted(&self) -> Reads {
         let mut reads = Reads::default();
         for reading in self.views.lock().values() {
             if let Some(reader) = reading.reader.get() {

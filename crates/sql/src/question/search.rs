@@ -85,7 +85,7 @@ impl Names<'_> {
     /// Where to look: into the view now, or into its rows as they were.
     fn searched(&self, view: Arc<View>, at: Option<&At>) -> Result<Searched> {
         if at.is_none() {
-            return Ok(Searched::Now(self.boundary.search(&view)));
+            return Ok(Searched::Now(self.reads.search(&view)));
         }
         let name = view.definition().name.clone();
         let rows = LogicalPlanBuilder::scan(name.as_str(), self.source(&name, at)?, None)?;

@@ -16,7 +16,7 @@ use headwater_catalog::{Column, ColumnType, StreamDefinition, Upcasting};
 use headwater_views::decode::{StreamDecoder, Upcaster};
 
 use super::wildcard::without;
-use super::{Boundary, Moments, Names, origin};
+use super::{Moments, Names, QuestionReads, origin};
 use crate::inner::Inner;
 use crate::nearest::nearest;
 use crate::syntax::{Question, Statement};
@@ -120,10 +120,10 @@ fn plan(
     let mut state = inner.state.clone();
     state.mark_start_execution();
     let plan = {
-        let boundary = Boundary::default();
+        let reads = QuestionReads::default();
         let moments = Moments::new(&state, Some(&[]));
         let table = provider_as_source(Arc::new(EmptyTable::new(row)));
-        Names::new(inner, &state, &boundary, &moments)
+        Names::new(inner, &state, &reads, &moments)
             .over_row(&stream.name, table)
             .plan(&question, &[])?
     };

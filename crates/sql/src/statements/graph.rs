@@ -9,7 +9,7 @@ use headwater_catalog::{
 use super::table::Cell;
 use crate::graph::{EdgeAccess, Graph, Property, VertexAccess};
 use crate::inner::Inner;
-use crate::question::{Boundary, Moments, Names};
+use crate::question::{Moments, Names, QuestionReads};
 use crate::syntax::{EndClause, Name, PropertyGraph};
 use crate::type_name::type_name;
 use crate::{Outcome, Place, Session, SqlError, SqlState};
@@ -69,9 +69,9 @@ pub(super) async fn define_graph(
 /// The graph as its views are now.
 fn resolved(inner: &Inner, definition: &GraphDefinition) -> Result<Graph, SqlError> {
     let state = inner.starting();
-    let boundary = Boundary::default();
+    let reads = QuestionReads::default();
     let moments = Moments::new(&state, Some(&[]));
-    Ok(Names::new(inner, &state, &boundary, &moments).graph_of(definition, None)?)
+    Ok(Names::new(inner, &state, &reads, &moments).graph_of(definition, None)?)
 }
 
 /// The definition that a statement means.

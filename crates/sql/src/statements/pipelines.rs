@@ -15,7 +15,7 @@ use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::postgres::quoted;
 use crate::question::{
-    Boundary, Moments, Names, meaning, no_parameters, repeated, sources, table_name, upcast, view_spec,
+    Moments, Names, QuestionReads, meaning, no_parameters, repeated, sources, table_name, upcast, view_spec,
 };
 use crate::syntax::{PipelineBegins, PipelineQuery, Question, Statement};
 use crate::tables::StreamTable;
@@ -174,9 +174,9 @@ fn pipeline_spec(inner: &Inner, definition: &StreamDefinition) -> Result<Pipelin
 fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) -> Result<PipelineSpec, SqlError> {
     let session = inner.starting();
     let plan = {
-        let boundary = Boundary::default();
+        let reads = QuestionReads::default();
         let moments = Moments::new(&session, Some(&[]));
-        let plan = Names::new(inner, &session, &boundary, &moments)
+        let plan = Names::new(inner, &session, &reads, &moments)
             .piping()
             .plan(question, &[])?;
         no_parameters(&plan)?;

@@ -25,7 +25,7 @@ use super::call::constants;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::parse;
-use crate::question::Boundary;
+use crate::question::QuestionReads;
 use crate::question::{self, Deadline, Moments, Names};
 use crate::syntax::{Statement, Subscribe};
 use crate::{Outcome, Session, SqlError, SqlState};
@@ -137,9 +137,9 @@ fn row_filter(inner: &Inner, view: &View, text: &str) -> Result<RowFilter, SqlEr
         return Err(SqlError::new(SqlState::SYNTAX, "the condition is none"));
     };
     let state = inner.starting();
-    let boundary = Boundary::default();
+    let reads = QuestionReads::default();
     let moments = Moments::new(&state, Some(&[]));
-    let plan = Names::new(inner, &state, &boundary, &moments).plan(written, &[])?;
+    let plan = Names::new(inner, &state, &reads, &moments).plan(written, &[])?;
     let plan = state
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})?;

@@ -16,7 +16,7 @@ use datafusion::physical_plan::union::UnionExec;
 use headwater_views::View;
 
 use crate::SqlError;
-use crate::question::{Boundary, LakeReading};
+use crate::question::{LakeReading, QuestionReads};
 
 /// Such a view in one question.
 pub(crate) struct ColumnarTable {
@@ -25,9 +25,9 @@ pub(crate) struct ColumnarTable {
 
 impl ColumnarTable {
     /// The view as this question reads it.
-    pub(crate) fn new(view: &Arc<View>, boundary: &Boundary) -> ColumnarTable {
+    pub(crate) fn new(view: &Arc<View>, reads: &QuestionReads) -> ColumnarTable {
         ColumnarTable {
-            reading: boundary.lake(view),
+            reading: reads.lake(view),
         }
     }
 }

@@ -30,7 +30,7 @@ use super::keys::{Asked, KeyColumns};
 use super::node::{Node, Read, Start, of_columns, projected};
 use super::rest::filtered;
 use crate::plan::analyze::list_parts::{only_element, part_of};
-use crate::question::{Boundary, ViewReading};
+use crate::question::{QuestionReads, ViewReading};
 
 /// A materialized view of one question.
 pub(crate) struct ViewTable {
@@ -40,9 +40,9 @@ pub(crate) struct ViewTable {
 
 impl ViewTable {
     /// The view as this question reads it.
-    pub(crate) fn new(view: &Arc<View>, boundary: &Boundary) -> ViewTable {
+    pub(crate) fn new(view: &Arc<View>, reads: &QuestionReads) -> ViewTable {
         ViewTable {
-            reading: boundary.view(view),
+            reading: reads.view(view),
             keys: KeyColumns::of(view),
         }
     }

@@ -6,7 +6,7 @@
 //! a stream                no event came
 //! ```
 //!
-//! [`Boundary`] gathers what was read; [`Read`] asks the log's sequencer, in the step that assigns the offsets, that nothing which came since changes it.
+//! [`Basis`] gathers what was read; [`Read`] asks the log's sequencer, in the step that assigns the offsets, that nothing which came since changes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::locks::Lock;
 
 /// Everything that the questions of one decision read.
 #[derive(Default)]
-pub(crate) struct Boundary {
+pub(crate) struct Basis {
     /// From where on rows and whole streams must be what they are.
     after: Start,
     /// Every version of a view that was read: it must read its streams as they are defined when the decision is appended.
@@ -71,7 +71,7 @@ impl Start {
     }
 }
 
-impl Boundary {
+impl Basis {
     /// Adds what one question read.
     pub(crate) fn add(&mut self, engine: &Engine, reads: &Reads) {
         for read in &reads.views {
