@@ -34,7 +34,7 @@ pub use error::ViewError;
 pub use fold::foresee::Kept;
 pub use fold::keyed::{Tombstones, as_folded};
 pub use fold::lateral::elements_beside;
-pub use fold::replay::ParkedNow;
+pub use fold::parked_again::ParkedNow;
 pub use fold::touching::Doubt;
 pub use follow::Paused;
 pub use follow::pace::Build;

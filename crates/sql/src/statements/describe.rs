@@ -7,9 +7,10 @@ use headwater_eventlog::StreamInfo;
 
 use super::explain::explain_columns;
 use super::table::{Cell, answer, moment, schema};
-use super::{insert, replay, show, subscribe, versions};
+use super::{insert, show, subscribe, versions};
 use crate::inner::Inner;
 use crate::question::{self, view_columns};
+use crate::statements::parked_again;
 use crate::syntax::{Argument, Later, Parsed, Statement, When};
 use crate::type_name::type_name;
 use crate::{Described, Outcome, SqlError};
@@ -40,9 +41,9 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
             parameters: lone_type(name, DataType::Utf8),
             columns: None,
         }),
-        Statement::Call { command, arguments, .. } if replay::is_meant(inner, &command.value) => Ok(Described {
+        Statement::Call { command, arguments, .. } if parked_again::is_meant(inner, &command.value) => Ok(Described {
             parameters: argument_types(arguments, &[("name".to_owned(), DataType::Utf8)]),
-            columns: Some(replay::columns()),
+            columns: Some(parked_again::columns()),
         }),
         Statement::Call {
             command,

@@ -21,7 +21,7 @@
 //! - What is published changes in one step, under the lock of the resident rows: no reader sees a row twice, or not at all.
 //! - Rows that wait are bounded: a view that is full takes part in no turn until its table has them.
 
-mod keeper;
+mod committer;
 mod merge;
 mod pending;
 mod table;
@@ -39,7 +39,7 @@ use crate::query::Input;
 use crate::rows::image::ImageSpec;
 use crate::{View, ViewError};
 
-pub(crate) use keeper::Lake;
+pub(crate) use committer::Lake;
 pub(crate) use pending::Pending;
 pub use table::{LakeTable, LakeVersion, Replaced, Standing};
 pub(crate) use waiting::Waiting;

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::positions::Reached;
-use super::replay::Replayed;
 use super::status::PipelineStatus;
+use crate::pipelines::parked_again::Replayed;
 
 pub(super) const RUN: u8 = 0;
 pub(super) const STOP: u8 = 1;
