@@ -13,12 +13,12 @@ use headwater_catalog::{
 use headwater_views::decode::StreamDecoder;
 use headwater_views::{Followed, ViewSpec};
 
-use super::losses;
+use super::definition::losses;
+use super::definition::replace::{Changing, check_readers};
+use super::definition::rewritten::Rewritten;
+use super::definition::stars::Stars;
 use super::pipelines;
 use super::rebuild;
-use super::replace::{Changing, check_readers};
-use super::rewritten::Rewritten;
-use super::stars::Stars;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{upcast, view_spec};

@@ -7,10 +7,10 @@ use headwater_catalog::{CreateMode, Defined, Definition, INTERNAL_PREFIX};
 
 use super::alter_schema::{self, Alteration};
 use super::create::{Declaration, define_command, define_stream, define_view};
+use super::definition::rewritten::Rewritten;
 use super::drop::drop;
 use super::graph::define_graph;
 use super::recurring::define_schedule;
-use super::rewritten::Rewritten;
 use crate::inner::Inner;
 use crate::syntax::{Parsed, Statement};
 use crate::{Applied, Session, SqlError, SqlState};

@@ -9,10 +9,11 @@ use headwater_catalog::{
 use headwater_eventlog::StreamSettings;
 
 use super::alter_schema::{but, check_stream_readers, has_parked, materialized, under_pause};
+use super::definition::replace::check_columns;
+use super::definition::rewritten::Rewritten;
+use super::definition::{losses, registered};
 use super::pipelines::comes_of;
-use super::replace::check_columns;
-use super::rewritten::Rewritten;
-use super::{losses, pipelines, rebuild, registered};
+use super::{pipelines, rebuild};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{meaning, plain_columns, repeated, sources, spec_of};

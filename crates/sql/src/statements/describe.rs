@@ -6,11 +6,11 @@ use headwater_catalog::{Definition, Format, StreamDefinition, subject_of};
 use headwater_eventlog::StreamInfo;
 
 use super::explain::explain_columns;
+use super::parked_again;
 use super::table::{Cell, answer, moment, schema};
 use super::{insert, show, subscribe, versions};
 use crate::inner::Inner;
 use crate::question::{self, view_columns};
-use crate::statements::parked_again;
 use crate::syntax::{Argument, Later, Parsed, Statement, When};
 use crate::type_name::type_name;
 use crate::{Described, Outcome, SqlError};

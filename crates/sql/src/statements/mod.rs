@@ -1,31 +1,23 @@
-//! One file per kind of statement.
+//! What is done for a statement: one file for each kind. What those share that define something is in `definition`, what shows its answer as rows in `table`.
 
 mod alter;
 mod alter_schema;
 mod apply;
 mod call;
-mod condition;
 mod copy;
 mod create;
-mod defaults;
+mod definition;
 mod describe;
 mod drop;
 mod explain;
 mod graph;
 mod insert;
-mod losses;
 mod parked_again;
 mod pipelines;
-mod reads;
 mod rebuild;
 mod recurring;
-mod registered;
-mod replace;
-mod returning;
-mod rewritten;
 mod schedules;
 mod show;
-mod stars;
 mod subscribe;
 mod table;
 mod versions;

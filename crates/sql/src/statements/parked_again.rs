@@ -11,8 +11,8 @@ use headwater_records::Position;
 
 use super::alter_schema::{materialized, under_pause};
 use super::call::call_arguments;
-use super::losses;
-use super::rewritten::Rewritten;
+use super::definition::losses;
+use super::definition::rewritten::Rewritten;
 use super::table::{Cell, answer, schema};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;

@@ -7,7 +7,7 @@
 use headwater_catalog::{CreateMode, Definition, Shape, ViewDefinition, ViewSettings};
 use headwater_views::{Unkept, ViewSpec};
 
-use super::losses;
+use super::definition::losses;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::view_spec;

@@ -10,7 +10,7 @@ use datafusion::common::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_records::{Address, Position};
 
-use super::insert::Landed;
+use super::Landed;
 use crate::syntax::{Name, Returned};
 use crate::{Outcome, SqlError, SqlState};
 

@@ -18,7 +18,7 @@ use crate::postgres::stored_name;
 use crate::question::{constraint, parts};
 
 /// Whether a definition may read a column of a stream or view.
-pub(super) fn reads(inner: &Inner, reader: &Definition, source: &str, column: &str) -> Result<bool, SqlError> {
+pub(crate) fn reads(inner: &Inner, reader: &Definition, source: &str, column: &str) -> Result<bool, SqlError> {
     let text = reader.meaning();
     match reader {
         Definition::Graph(_) => return Ok(parse::words(text)?.contains(column)),

@@ -2,7 +2,7 @@
 
 use headwater_catalog::Definition;
 
-use super::apply::defined;
+use super::super::apply::defined;
 use crate::inner::Inner;
 use crate::syntax::{Parsed, Statement};
 
@@ -12,17 +12,17 @@ pub(crate) struct Rewritten<'a>(Option<(&'a Inner, &'a [Parsed])>);
 
 impl<'a> Rewritten<'a> {
     /// For a statement that stands alone.
-    pub(super) fn nothing() -> Rewritten<'a> {
+    pub(crate) fn nothing() -> Rewritten<'a> {
         Rewritten(None)
     }
 
     /// For one that these come after.
-    pub(super) fn by(inner: &'a Inner, later: &'a [Parsed]) -> Rewritten<'a> {
+    pub(crate) fn by(inner: &'a Inner, later: &'a [Parsed]) -> Rewritten<'a> {
         Rewritten(Some((inner, later)))
     }
 
     /// Whether a definition is among them.
-    pub(super) fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         let Rewritten(Some((inner, later))) = self else {
             return false;
         };

@@ -16,7 +16,7 @@ use headwater_catalog::{ColumnType, StreamDefinition, came_in_between, found_by}
 use headwater_eventlog::{AppendError, Boundary, Condition, ConditionFailed, EntityVersion, FoundEvent, QueryItem};
 use headwater_records::{Event, Position, Version};
 
-use super::call::constants;
+use super::super::call::constants;
 use crate::encode::{assign_value, json_of, plain_text_of};
 use crate::inner::Inner;
 use crate::limits::{CAME_LINES_MAX, CAME_VALUE_CHARS_MAX, CONDITION_ITEMS_MAX};

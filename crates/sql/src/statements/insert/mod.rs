@@ -1,5 +1,9 @@
 //! INSERT INTO a stream: rows become events, all of them in one append or none.
 
+mod condition;
+mod defaults;
+mod returning;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -16,14 +20,14 @@ use headwater_eventlog::{Append, AppendError, Condition};
 use headwater_records::{Address, Event, Position};
 use headwater_schedules::Schedule;
 
-use super::returning::Answer;
-use super::{condition, defaults, schedules};
+use super::schedules;
 use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::inner::Inner;
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
 use crate::syntax::{Insert, Later, Name, Question};
 use crate::{Outcome, Session, SqlError, SqlState, rows_alike, session_zone};
+use returning::Answer;
 
 /// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.
 pub(crate) async fn insert(

@@ -9,10 +9,10 @@ use crate::inner::Inner;
 use crate::question::meaning;
 
 /// The definitions that say `*`, with what that would mean today.
-pub(super) struct Stars(Vec<(Arc<Definition>, Option<String>)>);
+pub(crate) struct Stars(Vec<(Arc<Definition>, Option<String>)>);
 
 impl Stars {
-    pub(super) fn of_today(inner: &Inner) -> Stars {
+    pub(crate) fn of_today(inner: &Inner) -> Stars {
         let all = inner.catalog.all().into_iter();
         let say_star = all.filter(|definition| definition.statement() != definition.meaning());
         let would_mean = |definition: Arc<Definition>| {
@@ -23,7 +23,7 @@ impl Stars {
     }
 
     /// Which of them would mean something else now; not those that are about to be written anew.
-    pub(super) fn notices(self, inner: &Inner, rewritten: &Rewritten<'_>) -> Vec<String> {
+    pub(crate) fn notices(self, inner: &Inner, rewritten: &Rewritten<'_>) -> Vec<String> {
         let Stars(before) = self;
         let stays = before.into_iter().filter(|(definition, meaning)| {
             !rewritten.contains(definition.name()) && today(inner, definition) != *meaning

@@ -14,7 +14,7 @@ use crate::{Session, SqlError, SqlState};
 
 /// Brings a definition and the latest schema of its subject together. What was settled when the same statement was first said stays so, whatever
 /// became of the subject since.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     inner: &Inner,
     session: &Session,
     definition: &mut StreamDefinition,

@@ -11,7 +11,7 @@ use crate::question::view_spec;
 use crate::{SqlError, SqlState};
 
 /// Refuses to build a view anew whose rows could not be made again.
-pub(super) fn check(inner: &Inner, spec: &ViewSpec) -> Result<(), SqlError> {
+pub(crate) fn check(inner: &Inner, spec: &ViewSpec) -> Result<(), SqlError> {
     match of(inner, spec)? {
         Some(said) => Err(refused(vec![said])),
         None => Ok(()),
@@ -19,7 +19,7 @@ pub(super) fn check(inner: &Inner, spec: &ViewSpec) -> Result<(), SqlError> {
 }
 
 /// Refuses to have a view worked out when it is asked whose rows could not be made again.
-pub(super) fn check_plain(inner: &Inner, existing: &ViewDefinition) -> Result<(), SqlError> {
+pub(crate) fn check_plain(inner: &Inner, existing: &ViewDefinition) -> Result<(), SqlError> {
     let is_elsewhere = matches!(existing.shape, Some(Shape::Columnar { location: Some(_), .. }));
     if existing.settings.may_lose_events || is_elsewhere {
         return Ok(());
@@ -39,7 +39,7 @@ pub(super) fn check_plain(inner: &Inner, existing: &ViewDefinition) -> Result<()
 }
 
 /// Refuses a change of a stream by which views over it would be built anew whose rows could not be made again. `new`: the stream with the change.
-pub(super) fn check_readers(inner: &Inner, new: &StreamDefinition, readers: &[ViewDefinition]) -> Result<(), SqlError> {
+pub(crate) fn check_readers(inner: &Inner, new: &StreamDefinition, readers: &[ViewDefinition]) -> Result<(), SqlError> {
     let holds = |view: &&ViewDefinition| {
         let current = view_spec(inner, view).ok();
         current.is_some_and(|spec| inner.views.unkept(&spec).is_ok_and(|unkept| !unkept.is_empty()))

@@ -13,16 +13,16 @@ use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 
 /// A definition that others read, before and after it changes.
-pub(super) struct Changing<'a> {
+pub(crate) struct Changing<'a> {
     /// `stream` or `view`
-    pub(super) noun: &'static str,
-    pub(super) name: &'a str,
-    pub(super) old: SchemaRef,
-    pub(super) new: SchemaRef,
+    pub(crate) noun: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) old: SchemaRef,
+    pub(crate) new: SchemaRef,
 }
 
 /// Refuses a new version of a view that lacks what others read. `rewritten` are the definitions that are about to be written anew themselves.
-pub(super) fn check_columns(
+pub(crate) fn check_columns(
     inner: &Inner,
     name: &str,
     new: &SchemaRef,
@@ -42,7 +42,7 @@ pub(super) fn check_columns(
 }
 
 /// Refuses to take from those who read it what they read of it.
-pub(super) fn check_readers(inner: &Inner, changing: &Changing<'_>, rewritten: &Rewritten<'_>) -> Result<(), SqlError> {
+pub(crate) fn check_readers(inner: &Inner, changing: &Changing<'_>, rewritten: &Rewritten<'_>) -> Result<(), SqlError> {
     let Changing { noun, name, old, new } = changing;
     let readers: Vec<_> = inner
         .catalog
