@@ -55,7 +55,9 @@ pub use read::prefix::{Lacking, Prefix, PrefixBatch, PrefixPartition, Until};
 pub use read::stored::StoredBatch;
 pub use read::stretch::{ReadAhead, Stretch, Taken};
 pub use read::watching::Watch;
-pub use streams::settings::*;
+pub use streams::settings::{
+    Cleanup, Durability, Entities, Keep, Packing, SETTING_NAMES, SettingError, StreamSettings, Timestamps,
+};
 pub use streams::transactions::Aborted;
 pub use tend::folded::Folded;
 pub use told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};

@@ -1,4 +1,4 @@
-//! Every limit of this door that nobody need set, with its reason; those that a user would set stand in [`crate::HttpOptions`].
+//! Every limit of this door that nobody need set, with its reason; those that tests set stand in [`crate::HttpOptions`].
 
 use std::time::Duration;
 

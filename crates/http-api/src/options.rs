@@ -1,4 +1,4 @@
-//! Every limit of this door, with its reason, and what it stands on.
+//! What this door stands on, and its bounds. Their reasons stand at the fields; a program sets `hosts`, tests set the others.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,16 +45,16 @@ impl fmt::Debug for MetricSource {
 /// How this door is bounded.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// The most connections at once; the next ones wait to be accepted.
+    /// The most connections at once; the next ones wait to be accepted. Each has a descriptor, of which a process has some thousands.
     pub connections_max: usize,
-    /// The largest body taken, in bytes; a larger one is refused with 413.
+    /// The largest body taken, in bytes; a larger one is refused with 413. It is in memory whole.
     pub body_bytes_max: usize,
     /// A page of events, of a view's rows or of a row's lineage ends early at this many bytes, however many were asked for: it is in memory whole, once
     /// for each request. One at least is on it.
     pub page_bytes_max: usize,
     /// How long a request may take before it is answered with 504. Tails of a stream are not bounded by it.
     pub request_max: Duration,
-    /// How long a connection may take to send the head of a request.
+    /// How long a connection may take to send the head of a request: whoever sends none gives its place to others.
     pub head_max: Duration,
     /// A request that comes within this after the answer before it comes from a client that had nothing else to do: where nobody else asks, it gets a
     /// thread for itself. The time that the runtime takes to wake is in it.

@@ -1,4 +1,4 @@
-//! Requests over real pieces: every resource, every refusal, both sides of each limit.
+//! Requests over real pieces: the resources, what is refused, and both sides of limits. Tails, commands and more have files of their own beside this.
 
 mod bank;
 mod bounds;

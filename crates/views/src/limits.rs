@@ -8,11 +8,11 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
 /// Rows that wait for a table of column files go into it at this many bytes: a file worth its name,
 pub(crate) const LAKE_COMMIT_BYTES: usize = 32 * 1024 * 1024;
 
-/// Whoever needs a commit of a table before events go waits for it so long at most, and comes again later.
-pub(crate) const LAKE_COMMIT_WAIT: Duration = Duration::from_secs(10);
-
 /// or after this time, unless the view says another (`every`): others see what happened a minute ago.
 pub(crate) const LAKE_COMMIT_EVERY: Duration = Duration::from_secs(60);
+
+/// Whoever needs a commit of a table before events go waits for it so long at most, and comes again later.
+pub(crate) const LAKE_COMMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// The most bytes that wait for one table, the commit under way included: a view that is so far ahead of its table stands still.
 pub(crate) const LAKE_WAITING_BYTES_MAX: usize = 4 * LAKE_COMMIT_BYTES;

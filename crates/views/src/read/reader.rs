@@ -84,11 +84,6 @@ impl View {
     pub fn row_count(&self) -> u64 {
         self.resident.read().rows
     }
-
-    /// Which column of the key the vertices at an end of its edges are; `None` where it is no graph.
-    pub fn edge_place(&self, end: EdgeEnd) -> Option<usize> {
-        self.edges.as_ref().map(|edges| edges.place(end))
-    }
 }
 
 impl ViewReader {

@@ -112,11 +112,6 @@ impl Edges {
         self.at(end).place == 0
     }
 
-    /// Which column of the key the vertices at an end are.
-    pub(crate) fn place(&self, end: EdgeEnd) -> usize {
-        self.at(end).place
-    }
-
     /// The vertices at one end of edges; `None` where it is NULL, which is no vertex.
     pub(crate) fn vertices(&self, end: EdgeEnd, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, ViewError> {
         let parser = self.keys.parser();

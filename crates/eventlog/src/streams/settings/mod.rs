@@ -116,15 +116,15 @@ pub enum Durability {
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
 /// A segment is closed after a week: Kafka's default.
-pub const SEGMENT_MS_DEFAULT: u64 = 7 * 24 * HOUR_MS;
+const SEGMENT_MS_DEFAULT: u64 = 7 * 24 * HOUR_MS;
 /// A tombstone is kept for a day: Kafka's default.
-pub const TOMBSTONE_MS_DEFAULT: u64 = 24 * HOUR_MS;
+const TOMBSTONE_MS_DEFAULT: u64 = 24 * HOUR_MS;
 /// Half of a partition's closed bytes must be new: Kafka's default, in millionths.
-pub const DIRTY_RATIO_DEFAULT: u32 = 500_000;
+const DIRTY_RATIO_DEFAULT: u32 = 500_000;
 /// A writer's clock may run an hour ahead: Kafka's default.
-pub const TIMESTAMP_AFTER_MS_DEFAULT: u64 = HOUR_MS;
+const TIMESTAMP_AFTER_MS_DEFAULT: u64 = HOUR_MS;
 /// A relaxed stream is flushed twice a second.
-pub const FLUSH_MS_DEFAULT: u64 = 500;
+const FLUSH_MS_DEFAULT: u64 = 500;
 
 impl Keep {
     /// The bound, `None` where there is none.
@@ -137,7 +137,7 @@ impl Keep {
 }
 
 /// A start reads the program's own streams whole, so that what is superseded there goes soon: it goes by segments.
-pub const OWN_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+const OWN_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 impl StreamSettings {
     /// Those of a stream of the program's own in which the newest event of each key counts.
