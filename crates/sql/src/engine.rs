@@ -16,7 +16,7 @@ use headwater_schedules::Schedules;
 use headwater_views::{Subscription, Views};
 
 use crate::asker::Session;
-use crate::calls::{Call, CallHandler};
+use crate::calls::CallHandler;
 use crate::encode::EventEncoder;
 use crate::fault::placed;
 use crate::inner::Inner;
@@ -300,53 +300,15 @@ impl Engine {
                 command,
                 arguments,
                 idempotency_key,
-            } if statements::is_replay(inner, &command.value) => match idempotency_key {
-                None => statements::replay_parked(inner, session, arguments, parameters).await,
-                Some(_) => {
-                    let message = format!(
-                        "{} takes no idempotency key: done twice, it is as done once",
-                        command.value
-                    );
-                    Err(SqlError::new(SqlState::NOT_SUPPORTED, message))
-                }
-            },
-            Statement::Call {
-                command,
-                arguments,
-                idempotency_key,
             } => {
-                let arguments = statements::call_arguments(inner, arguments, parameters)?;
-                let call = Call {
-                    session,
-                    command: &command.value,
-                    arguments,
-                    idempotency_key: statements::idempotency_key(inner, idempotency_key.as_ref(), parameters)?,
-                };
-                let (schema, rows) = inner.calls()?.call(call).await?;
-                // Its rows say where its events are.
-                let (position, seen) = (None, None);
-                Ok(Outcome::Rows {
-                    schema,
-                    rows,
-                    position,
-                    seen,
-                })
+                let key = idempotency_key.as_ref();
+                statements::call(inner, session, command, arguments, key, parameters).await
             }
             Statement::ExplainCall {
                 command,
                 arguments,
                 json,
-            } => {
-                let arguments = statements::call_arguments(inner, arguments, parameters)?;
-                let call = Call {
-                    session,
-                    command: &command.value,
-                    arguments,
-                    idempotency_key: None,
-                };
-                let text = inner.calls()?.explain(call, *json).await?;
-                statements::explained(&text)
-            }
+            } => statements::explain_call(inner, session, command, arguments, *json, parameters).await,
             Statement::Subscribe(subscribe) => statements::subscribe(inner, session, subscribe, parameters).await,
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, session, show),

@@ -1,4 +1,4 @@
-//! The arguments of CALL, and its idempotency key: constant expressions.
+//! CALL and EXPLAIN CALL: what is handed to whoever runs commands. Arguments and idempotency key are constant expressions.
 
 use std::ops::ControlFlow;
 
@@ -6,13 +6,68 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast;
 
+use super::explain::explained;
+use super::parked_again;
 use crate::inner::Inner;
 use crate::question::Moments;
-use crate::syntax::Argument;
-use crate::{CallArgument, SqlError, SqlState, postgres};
+use crate::syntax::{Argument, Name};
+use crate::{Call, CallArgument, Outcome, Session, SqlError, SqlState, postgres};
+
+/// Calls a command, or what the program has under such a name.
+pub(crate) async fn call(
+    inner: &Inner,
+    session: &Session,
+    command: &Name,
+    arguments: &[Argument],
+    key: Option<&ast::Expr>,
+    parameters: &[ScalarValue],
+) -> Result<Outcome, SqlError> {
+    let command = command.value.as_str();
+    if parked_again::is_meant(inner, command) {
+        if key.is_some() {
+            let message = format!("{command} takes no idempotency key: done twice, it is as done once");
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
+        }
+        return parked_again::replay_parked(inner, session, arguments, parameters).await;
+    }
+    let call = Call {
+        session,
+        command,
+        arguments: call_arguments(inner, arguments, parameters)?,
+        idempotency_key: idempotency_key(inner, key, parameters)?,
+    };
+    let (schema, rows) = inner.calls()?.call(call).await?;
+    // Its rows say where its events are.
+    let (position, seen) = (None, None);
+    Ok(Outcome::Rows {
+        schema,
+        rows,
+        position,
+        seen,
+    })
+}
+
+/// Says what a call would do, and why.
+pub(crate) async fn explain_call(
+    inner: &Inner,
+    session: &Session,
+    command: &Name,
+    arguments: &[Argument],
+    json: bool,
+    parameters: &[ScalarValue],
+) -> Result<Outcome, SqlError> {
+    let call = Call {
+        session,
+        command: &command.value,
+        arguments: call_arguments(inner, arguments, parameters)?,
+        idempotency_key: None,
+    };
+    let text = inner.calls()?.explain(call, json).await?;
+    explained(&text)
+}
 
 /// A call's arguments with their values.
-pub(crate) fn call_arguments(
+pub(super) fn call_arguments(
     inner: &Inner,
     arguments: &[Argument],
     parameters: &[ScalarValue],
@@ -27,7 +82,7 @@ pub(crate) fn call_arguments(
 }
 
 /// The idempotency key of a call, where it has one.
-pub(crate) fn idempotency_key(
+fn idempotency_key(
     inner: &Inner,
     key: Option<&ast::Expr>,
     parameters: &[ScalarValue],

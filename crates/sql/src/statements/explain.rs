@@ -38,7 +38,7 @@ pub(crate) async fn explain(
 }
 
 /// A text as the answer, a row a line.
-pub(crate) fn explained(text: &str) -> Result<Outcome, SqlError> {
+pub(super) fn explained(text: &str) -> Result<Outcome, SqlError> {
     let rows = text.lines().map(|line| vec![Cell::text(line)]).collect();
     answer(schema(&explain_columns()), rows)
 }

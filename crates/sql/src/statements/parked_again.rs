@@ -20,7 +20,7 @@ use crate::syntax::Argument;
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// The name that it is called by.
-pub(crate) const REPLAY_PARKED: &str = "replay_parked";
+const REPLAY_PARKED: &str = "replay_parked";
 
 /// The columns of the answer.
 pub(super) fn columns() -> SchemaRef {
@@ -33,12 +33,12 @@ pub(super) fn columns() -> SchemaRef {
 }
 
 /// Whether a call is this one: a command of the name goes before.
-pub(crate) fn is_meant(inner: &Inner, command: &str) -> bool {
+pub(super) fn is_meant(inner: &Inner, command: &str) -> bool {
     command == REPLAY_PARKED && inner.catalog.get(command).is_none()
 }
 
 /// Runs it.
-pub(crate) async fn replay_parked(
+pub(super) async fn replay_parked(
     inner: &Inner,
     session: &Session,
     arguments: &[Argument],
