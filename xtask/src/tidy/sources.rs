@@ -36,6 +36,14 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
                 format!("'{word}' says nothing about what is inside: name it after its job"),
             ));
         }
+        if let Some(folder) = path.strip_suffix(".rs")
+            && tree.has(folder)
+        {
+            findings.push(Finding::file(
+                path,
+                format!("stands beside its folder: it is {folder}/mod.rs"),
+            ));
+        }
         for (line, code) in code_lines(text) {
             if code.contains("todo!(") || code.contains("unimplemented!(") {
                 findings.push(Finding::line(
@@ -198,6 +206,21 @@ mod tests {
 
     fn check(path: &str, text: &str, expected: &[&str]) {
         assert_findings(&super::check(&Tree::of(&[(path, text)])), expected);
+    }
+
+    #[test]
+    fn a_module_with_a_folder_stands_in_it() {
+        let tree = Tree::of(&[
+            ("crates/x/src/fold.rs", "//! Folds.\n"),
+            ("crates/x/src/fold/turn.rs", "//! A turn.\n"),
+            ("crates/x/src/folder.rs", "//! A folder.\n"),
+            ("crates/x/src/read/mod.rs", "//! Reads.\n"),
+            ("crates/x/src/read/row.rs", "//! A row.\n"),
+        ]);
+        assert_findings(
+            &super::check(&tree),
+            &["crates/x/src/fold.rs: stands beside its folder"],
+        );
     }
 
     #[test]
