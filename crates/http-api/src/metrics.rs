@@ -71,145 +71,21 @@ fn exposition(
     connections: &Connections,
     sources: &[MetricSource],
 ) -> String {
-    let Writing {
-        counted: log,
-        stopped,
-        full_us,
-        damaged,
-        clock_behind_us,
-    } = writing;
     let mut text = String::new();
-    let seconds = |microseconds: u64| microseconds as f64 / 1e6;
-    for (name, kind, help, value) in [
-        (
-            "headwater_log_events_total",
-            "counter",
-            "Events appended since start.",
-            log.events as f64,
-        ),
-        (
-            "headwater_log_bytes_total",
-            "counter",
-            "Bytes of batches appended since start.",
-            log.bytes as f64,
-        ),
-        (
-            "headwater_log_commits_total",
-            "counter",
-            "Group commits since start.",
-            log.commits as f64,
-        ),
-        (
-            "headwater_log_flush_seconds_total",
-            "counter",
-            "Time spent flushing since start.",
-            seconds(log.flush_us),
-        ),
-        (
-            "headwater_log_flush_seconds_max",
-            "gauge",
-            "The longest flush since start.",
-            seconds(log.flush_us_max),
-        ),
-        (
-            "headwater_log_stopped",
-            "gauge",
-            "1 once the log stopped writing.",
-            f64::from(u8::from(*stopped)),
-        ),
-        (
-            "headwater_log_full",
-            "gauge",
-            "1 while appends are refused because the disk is full.",
-            f64::from(u8::from(full_us.is_some())),
-        ),
-        (
-            "headwater_log_full_seconds",
-            "gauge",
-            "How long they have been.",
-            full_us.unwrap_or_default().max(0) as f64 / 1e6,
-        ),
-        (
-            "headwater_log_damaged_places",
-            "gauge",
-            "Damaged places of the log that readers met since the start.",
-            *damaged as f64,
-        ),
-        (
-            "headwater_clock_behind_seconds",
-            "gauge",
-            "How far the clock is behind the last append: append times stand still until it has caught up.",
-            *clock_behind_us as f64 / 1e6,
-        ),
-        (
-            "headwater_http_connections",
-            "gauge",
-            "Open HTTP connections.",
-            connections.open as f64,
-        ),
-        (
-            "headwater_http_alone_total",
-            "counter",
-            "How often a client that was alone got a thread for itself.",
-            connections.alone as f64,
-        ),
-    ] {
-        head(&mut text, name, kind, help);
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name} {value}");
-    }
-    let of_views: [Family<ViewStatus>; 8] = [
-        (
-            "headwater_view_lag_events",
-            "gauge",
-            "Events a view has not folded yet.",
-            |view| view.lag_events as f64,
-        ),
-        (
-            "headwater_view_lag_seconds",
-            "gauge",
-            "Age of the oldest event a view has not folded yet.",
-            |view| view.lag_seconds,
-        ),
-        (
-            "headwater_view_rows",
-            "gauge",
-            "Rows of a view, as far as known.",
-            |view| view.rows as f64,
-        ),
-        (
-            "headwater_view_resident_bytes",
-            "gauge",
-            "Bytes of a view's resident rows.",
-            |view| view.resident_bytes as f64,
-        ),
-        (
-            "headwater_view_store_bytes",
-            "gauge",
-            "Bytes of a view's store on disk.",
-            |view| view.store_bytes as f64,
-        ),
-        (
-            "headwater_view_parked_total",
-            "counter",
-            "Events that did not fit the schema, since the view began.",
-            |view| view.parked as f64,
-        ),
-        (
-            "headwater_view_held_up",
-            "gauge",
-            "1 where a view's table could not be written, and is tried again.",
-            |view| f64::from(u8::from(view.held_up.is_some())),
-        ),
-        ("headwater_view_stopped", "gauge", "1 where a view stopped.", |view| {
-            f64::from(u8::from(view.stopped.is_some()))
-        }),
-    ];
-    expose(&mut text, "view", views, |view| &view.name, &of_views);
-    expose_builds(&mut text, builds);
-    expose_pipelines(&mut text, pipelines);
+    expose_one(&mut text, writing, &OF_THE_LOG);
+    expose_one(&mut text, connections, &OF_CONNECTIONS);
+    expose(&mut text, "view", views, |view| &view.name, &OF_VIEWS);
+    expose(&mut text, "view", builds, |(view, _)| view, &OF_BUILDS);
+    expose(
+        &mut text,
+        "pipeline",
+        pipelines,
+        |pipeline| &pipeline.name,
+        &OF_PIPELINES,
+    );
     for source in sources {
         head(&mut text, source.name, source.kind, source.help);
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {}", source.name, (source.read)());
     }
     text
@@ -217,6 +93,203 @@ fn exposition(
 
 /// A number that each of several things has: its name, its kind, what it is, and how it is read.
 type Family<T> = (&'static str, &'static str, &'static str, fn(&T) -> f64);
+
+/// How the log writes.
+const OF_THE_LOG: [Family<Writing>; 10] = [
+    (
+        "headwater_log_events_total",
+        "counter",
+        "Events appended since start.",
+        |writing| writing.counted.events as f64,
+    ),
+    (
+        "headwater_log_bytes_total",
+        "counter",
+        "Bytes of batches appended since start.",
+        |writing| writing.counted.bytes as f64,
+    ),
+    (
+        "headwater_log_commits_total",
+        "counter",
+        "Group commits since start.",
+        |writing| writing.counted.commits as f64,
+    ),
+    (
+        "headwater_log_flush_seconds_total",
+        "counter",
+        "Time spent flushing since start.",
+        |writing| writing.counted.flush_us as f64 / 1e6,
+    ),
+    (
+        "headwater_log_flush_seconds_max",
+        "gauge",
+        "The longest flush since start.",
+        |writing| writing.counted.flush_us_max as f64 / 1e6,
+    ),
+    (
+        "headwater_log_stopped",
+        "gauge",
+        "1 once the log stopped writing.",
+        |writing| f64::from(u8::from(writing.stopped)),
+    ),
+    (
+        "headwater_log_full",
+        "gauge",
+        "1 while appends are refused because the disk is full.",
+        |writing| f64::from(u8::from(writing.full_us.is_some())),
+    ),
+    (
+        "headwater_log_full_seconds",
+        "gauge",
+        "How long they have been.",
+        |writing| writing.full_us.unwrap_or_default().max(0) as f64 / 1e6,
+    ),
+    (
+        "headwater_log_damaged_places",
+        "gauge",
+        "Damaged places of the log that readers met since the start.",
+        |writing| writing.damaged as f64,
+    ),
+    (
+        "headwater_clock_behind_seconds",
+        "gauge",
+        "How far the clock is behind the last append: append times stand still until it has caught up.",
+        |writing| writing.clock_behind_us as f64 / 1e6,
+    ),
+];
+
+/// How many ask this door.
+const OF_CONNECTIONS: [Family<Connections>; 2] = [
+    (
+        "headwater_http_connections",
+        "gauge",
+        "Open HTTP connections.",
+        |connections| connections.open as f64,
+    ),
+    (
+        "headwater_http_alone_total",
+        "counter",
+        "How often a client that was alone got a thread for itself.",
+        |connections| connections.alone as f64,
+    ),
+];
+
+/// How each view stands.
+const OF_VIEWS: [Family<ViewStatus>; 8] = [
+    (
+        "headwater_view_lag_events",
+        "gauge",
+        "Events a view has not folded yet.",
+        |view| view.lag_events as f64,
+    ),
+    (
+        "headwater_view_lag_seconds",
+        "gauge",
+        "Age of the oldest event a view has not folded yet.",
+        |view| view.lag_seconds,
+    ),
+    (
+        "headwater_view_rows",
+        "gauge",
+        "Rows of a view, as far as known.",
+        |view| view.rows as f64,
+    ),
+    (
+        "headwater_view_resident_bytes",
+        "gauge",
+        "Bytes of a view's resident rows.",
+        |view| view.resident_bytes as f64,
+    ),
+    (
+        "headwater_view_store_bytes",
+        "gauge",
+        "Bytes of a view's store on disk.",
+        |view| view.store_bytes as f64,
+    ),
+    (
+        "headwater_view_parked_total",
+        "counter",
+        "Events that did not fit the schema, since the view began.",
+        |view| view.parked as f64,
+    ),
+    (
+        "headwater_view_held_up",
+        "gauge",
+        "1 where a view's table could not be written, and is tried again.",
+        |view| f64::from(u8::from(view.held_up.is_some())),
+    ),
+    ("headwater_view_stopped", "gauge", "1 where a view stopped.", |view| {
+        f64::from(u8::from(view.stopped.is_some()))
+    }),
+];
+
+/// Views and versions of views that are being built.
+const OF_BUILDS: [Family<(String, Build)>; 3] = [
+    (
+        "headwater_view_build_events",
+        "gauge",
+        "Events folded of those that the building of a view takes.",
+        |(_, build)| build.folded as f64,
+    ),
+    (
+        "headwater_view_build_events_expected",
+        "gauge",
+        "Events that the building of a view takes.",
+        |(_, build)| build.events as f64,
+    ),
+    (
+        "headwater_view_build_events_per_second",
+        "gauge",
+        "Events folded in a second while a view is built, over the last seconds.",
+        |(_, build)| build.events_per_second.unwrap_or_default(),
+    ),
+];
+
+/// How each pipeline stands.
+const OF_PIPELINES: [Family<PipelineStatus>; 7] = [
+    (
+        "headwater_pipeline_lag_events",
+        "gauge",
+        "Events a pipeline has not taken yet.",
+        |pipeline| pipeline.lag_events as f64,
+    ),
+    (
+        "headwater_pipeline_lag_seconds",
+        "gauge",
+        "Age of the oldest event a pipeline has not taken yet.",
+        |pipeline| pipeline.lag_seconds,
+    ),
+    (
+        "headwater_pipeline_events_total",
+        "counter",
+        "Events taken, since the pipeline began.",
+        |pipeline| pipeline.events as f64,
+    ),
+    (
+        "headwater_pipeline_results_total",
+        "counter",
+        "Results appended, since the pipeline began.",
+        |pipeline| pipeline.results as f64,
+    ),
+    (
+        "headwater_pipeline_parked",
+        "gauge",
+        "Events that could not be taken, and were not replayed.",
+        |pipeline| pipeline.parked as f64,
+    ),
+    (
+        "headwater_pipeline_waiting",
+        "gauge",
+        "1 where a pipeline waits for a view or for room on the disk.",
+        |pipeline| f64::from(u8::from(pipeline.waiting.is_some())),
+    ),
+    (
+        "headwater_pipeline_stopped",
+        "gauge",
+        "1 where a pipeline stopped.",
+        |pipeline| f64::from(u8::from(pipeline.stopped.is_some())),
+    ),
+];
 
 /// The numbers of each of several things, which `label` and their name tell apart; of none, nothing.
 fn expose<T>(text: &mut String, label: &str, things: &[T], name_of: fn(&T) -> &str, families: &[Family<T>]) {
@@ -237,77 +310,12 @@ fn expose<T>(text: &mut String, label: &str, things: &[T], name_of: fn(&T) -> &s
     }
 }
 
-/// Views and versions of views that are being built.
-fn expose_builds(text: &mut String, builds: &[(String, Build)]) {
-    let families: [Family<(String, Build)>; 3] = [
-        (
-            "headwater_view_build_events",
-            "gauge",
-            "Events folded of those that the building of a view takes.",
-            |(_, build)| build.folded as f64,
-        ),
-        (
-            "headwater_view_build_events_expected",
-            "gauge",
-            "Events that the building of a view takes.",
-            |(_, build)| build.events as f64,
-        ),
-        (
-            "headwater_view_build_events_per_second",
-            "gauge",
-            "Events folded in a second while a view is built, over the last seconds.",
-            |(_, build)| build.events_per_second.unwrap_or_default(),
-        ),
-    ];
-    expose(text, "view", builds, |(view, _)| view, &families);
-}
-
-fn expose_pipelines(text: &mut String, pipelines: &[PipelineStatus]) {
-    let families: [Family<PipelineStatus>; 7] = [
-        (
-            "headwater_pipeline_lag_events",
-            "gauge",
-            "Events a pipeline has not taken yet.",
-            |pipeline| pipeline.lag_events as f64,
-        ),
-        (
-            "headwater_pipeline_lag_seconds",
-            "gauge",
-            "Age of the oldest event a pipeline has not taken yet.",
-            |pipeline| pipeline.lag_seconds,
-        ),
-        (
-            "headwater_pipeline_events_total",
-            "counter",
-            "Events taken, since the pipeline began.",
-            |pipeline| pipeline.events as f64,
-        ),
-        (
-            "headwater_pipeline_results_total",
-            "counter",
-            "Results appended, since the pipeline began.",
-            |pipeline| pipeline.results as f64,
-        ),
-        (
-            "headwater_pipeline_parked",
-            "gauge",
-            "Events that could not be taken, and were not replayed.",
-            |pipeline| pipeline.parked as f64,
-        ),
-        (
-            "headwater_pipeline_waiting",
-            "gauge",
-            "1 where a pipeline waits for a view or for room on the disk.",
-            |pipeline| f64::from(u8::from(pipeline.waiting.is_some())),
-        ),
-        (
-            "headwater_pipeline_stopped",
-            "gauge",
-            "1 where a pipeline stopped.",
-            |pipeline| f64::from(u8::from(pipeline.stopped.is_some())),
-        ),
-    ];
-    expose(text, "pipeline", pipelines, |pipeline| &pipeline.name, &families);
+/// The numbers of what there is once.
+fn expose_one<T>(text: &mut String, thing: &T, families: &[Family<T>]) {
+    for (name, kind, help, number) in families {
+        head(text, name, kind, help);
+        let _ = writeln!(text, "{name} {}", number(thing));
+    }
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
