@@ -2,7 +2,9 @@
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::sql::sqlparser::ast;
-use headwater_catalog::{Definition, Format, StreamDefinition, subject_of};
+use headwater_catalog::{
+    Column, CommandDefinition, Definition, Format, ScheduleDefinition, StreamDefinition, ViewDefinition, subject_of,
+};
 use headwater_eventlog::StreamInfo;
 
 use super::explain::explain_columns;
@@ -152,94 +154,98 @@ fn describe_columns() -> [(&'static str, DataType); 4] {
 
 /// The columns of a stream or view, or the parameters of a command.
 pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlError> {
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
-    let mut row = |column: &str, kind: String, nullable: bool, role: &str| {
-        let nullable = if nullable { "yes" } else { "no" };
-        rows.push(vec![
-            Cell::text(column),
-            Cell::text(kind),
-            Cell::text(nullable),
-            Cell::text(role),
-        ]);
-    };
-    let stream = inner.catalog.stream(name);
-    if let Some(stream) = &stream {
-        match &stream.columns {
-            None => row("value", "JSON".to_owned(), false, "schema-free"),
-            Some(columns) => {
-                for column in columns {
-                    let key = stream.key.contains(&column.name).then_some("key");
-                    let kind = (stream.kind.as_ref() == Some(&column.name)).then_some("kind");
-                    let tag = stream.tags.contains(&column.name).then_some("tag");
-                    let time = (stream.time.as_ref() == Some(&column.name)).then_some("time");
-                    let named = [key, kind, tag, time].into_iter().flatten().map(str::to_owned);
-                    let role: Vec<String> = named.chain(versions::said_of(column)).collect();
-                    row(
-                        &column.name,
-                        column.column_type.to_string(),
-                        column.nullable,
-                        &role.join(", "),
-                    );
-                }
-            }
-        }
-    } else {
-        match inner.catalog.get(name).as_deref() {
-            Some(Definition::View(view)) => {
-                let (columns, key) = view_columns(inner, &view.name)?;
-                for (index, field) in columns.fields().iter().enumerate() {
-                    let role = if key.contains(&index) { "key" } else { "" };
-                    row(field.name(), type_name(field.data_type()), field.is_nullable(), role);
-                }
-            }
-            Some(Definition::Graph(definition)) => {
-                return answer(schema(&describe_columns()), super::graph::rows(inner, definition)?);
-            }
-            Some(Definition::Schedule(definition)) => {
-                let parsed = inner.parsed(&definition.statement)?;
-                if let Statement::CreateSchedule { schedule, .. } = &parsed.statement {
-                    row("rule", schedule.rule.clone(), false, "schedule");
-                    row("starting", moment(definition.first_us), false, "schedule");
-                    row(
-                        "catch up",
-                        format!("{:?}", schedule.missed).to_lowercase(),
-                        false,
-                        "schedule",
-                    );
-                }
-            }
-            Some(Definition::Command(command)) => {
-                let parsed = inner.parsed(&command.statement)?;
-                if let Statement::CreateCommand { command, .. } = &parsed.statement {
-                    for parameter in &command.parameters {
-                        let default = parameter.default.as_ref().map(|value| format!(", default {value}"));
-                        let checks = parameter
-                            .checks
-                            .iter()
-                            .map(|check| format!(", check ({})", check.condition));
-                        let role = format!("parameter{}{}", default.unwrap_or_default(), checks.collect::<String>());
-                        row(
-                            &parameter.name.value,
-                            parameter.column_type.to_string(),
-                            parameter.nullable,
-                            &role,
-                        );
-                    }
-                }
-            }
+    let rows = match inner.catalog.stream(name) {
+        Some(stream) => stream_rows(inner, &stream),
+        None => match inner.catalog.get(name).as_deref() {
+            Some(Definition::View(view)) => view_rows(inner, view)?,
+            Some(Definition::Graph(graph)) => super::graph::rows(inner, graph)?,
+            Some(Definition::Schedule(schedule)) => schedule_rows(inner, schedule)?,
+            Some(Definition::Command(command)) => command_rows(inner, command)?,
             _ => return Err(inner.unknown_table(name)),
-        }
-    }
-    if stream.is_some()
-        && let Some(info) = inner.log.stream(name)
-    {
-        if let Some(stream) = &stream {
-            rows.extend(versions::rows(stream));
-            rows.push(format_row(stream));
-        }
+        },
+    };
+    answer(schema(&describe_columns()), rows)
+}
+
+fn row(column: &str, kind: String, is_nullable: bool, role: &str) -> Vec<Cell> {
+    let nullable = if is_nullable { "yes" } else { "no" };
+    vec![
+        Cell::text(column),
+        Cell::text(kind),
+        Cell::text(nullable),
+        Cell::text(role),
+    ]
+}
+
+/// The columns of a stream, then its versions, its format and its settings.
+fn stream_rows(inner: &Inner, stream: &StreamDefinition) -> Vec<Vec<Cell>> {
+    let mut rows: Vec<Vec<Cell>> = match &stream.columns {
+        None => vec![row("value", "JSON".to_owned(), false, "schema-free")],
+        Some(columns) => columns.iter().map(|column| column_row(stream, column)).collect(),
+    };
+    if let Some(info) = inner.log.stream(&stream.name) {
+        rows.extend(versions::rows(stream));
+        rows.push(format_row(stream));
         rows.extend(setting_rows(inner, &info));
     }
-    answer(schema(&describe_columns()), rows)
+    rows
+}
+
+fn column_row(stream: &StreamDefinition, column: &Column) -> Vec<Cell> {
+    let key = stream.key.contains(&column.name).then_some("key");
+    let kind = (stream.kind.as_ref() == Some(&column.name)).then_some("kind");
+    let tag = stream.tags.contains(&column.name).then_some("tag");
+    let time = (stream.time.as_ref() == Some(&column.name)).then_some("time");
+    let named = [key, kind, tag, time].into_iter().flatten().map(str::to_owned);
+    let role: Vec<String> = named.chain(versions::said_of(column)).collect();
+    row(
+        &column.name,
+        column.column_type.to_string(),
+        column.nullable,
+        &role.join(", "),
+    )
+}
+
+fn view_rows(inner: &Inner, view: &ViewDefinition) -> Result<Vec<Vec<Cell>>, SqlError> {
+    let (columns, key) = view_columns(inner, &view.name)?;
+    let rows = columns.fields().iter().enumerate().map(|(index, field)| {
+        let role = if key.contains(&index) { "key" } else { "" };
+        row(field.name(), type_name(field.data_type()), field.is_nullable(), role)
+    });
+    Ok(rows.collect())
+}
+
+fn schedule_rows(inner: &Inner, definition: &ScheduleDefinition) -> Result<Vec<Vec<Cell>>, SqlError> {
+    let parsed = inner.parsed(&definition.statement)?;
+    let Statement::CreateSchedule { schedule, .. } = &parsed.statement else {
+        return Ok(Vec::new());
+    };
+    let missed = format!("{:?}", schedule.missed).to_lowercase();
+    Ok(vec![
+        row("rule", schedule.rule.clone(), false, "schedule"),
+        row("starting", moment(definition.first_us), false, "schedule"),
+        row("catch up", missed, false, "schedule"),
+    ])
+}
+
+fn command_rows(inner: &Inner, definition: &CommandDefinition) -> Result<Vec<Vec<Cell>>, SqlError> {
+    let parsed = inner.parsed(&definition.statement)?;
+    let Statement::CreateCommand { command, .. } = &parsed.statement else {
+        return Ok(Vec::new());
+    };
+    let rows = command.parameters.iter().map(|parameter| {
+        let default = parameter.default.as_ref().map(|value| format!(", default {value}"));
+        let checks = parameter.checks.iter();
+        let checks: String = checks.map(|check| format!(", check ({})", check.condition)).collect();
+        let role = format!("parameter{}{checks}", default.unwrap_or_default());
+        row(
+            &parameter.name.value,
+            parameter.column_type.to_string(),
+            parameter.nullable,
+            &role,
+        )
+    });
+    Ok(rows.collect())
 }
 
 /// How the values of a stream are written.

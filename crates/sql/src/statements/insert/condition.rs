@@ -86,30 +86,8 @@ pub(super) fn lone_parameters(inner: &Inner, written: &InsertCondition) -> Vec<(
                 stream,
                 filter: Some(filter),
             } => {
-                let Some(stream) = inner.catalog.stream(&stream.value) else {
-                    continue;
-                };
-                let mut open = vec![filter];
-                while let Some(expr) = open.pop() {
-                    match expr {
-                        Expr::Nested(within) => open.push(within),
-                        Expr::BinaryOp { left, right, .. } if named(left).is_none() && named(right).is_none() => {
-                            open.extend([left.as_ref(), right.as_ref()]);
-                        }
-                        Expr::BinaryOp { left, right, .. } => {
-                            let name = named(left).or_else(|| named(right));
-                            let data_type =
-                                name.map_or(DataType::Utf8, |name| type_of(&stream, &name.value).data_type());
-                            put(left, data_type.clone());
-                            put(right, data_type);
-                        }
-                        Expr::InList { expr, list, .. } => {
-                            let data_type =
-                                named(expr).map_or(DataType::Utf8, |name| type_of(&stream, &name.value).data_type());
-                            list.iter().for_each(|value| put(value, data_type.clone()));
-                        }
-                        _ => {}
-                    }
+                if let Some(stream) = inner.catalog.stream(&stream.value) {
+                    values_in(filter, &stream, &mut put);
                 }
             }
         }
@@ -118,6 +96,31 @@ pub(super) fn lone_parameters(inner: &Inner, written: &InsertCondition) -> Vec<(
         put(after, DataType::Utf8);
     }
     found
+}
+
+/// Puts each value of a filter with the type of the column that it is compared with.
+fn values_in(filter: &Expr, stream: &StreamDefinition, put: &mut impl FnMut(&Expr, DataType)) {
+    let type_beside =
+        |name: Option<&Ident>| name.map_or(DataType::Utf8, |name| type_of(stream, &name.value).data_type());
+    let mut open = vec![filter];
+    while let Some(expr) = open.pop() {
+        match expr {
+            Expr::Nested(within) => open.push(within),
+            Expr::BinaryOp { left, right, .. } if named(left).is_none() && named(right).is_none() => {
+                open.extend([left.as_ref(), right.as_ref()]);
+            }
+            Expr::BinaryOp { left, right, .. } => {
+                let data_type = type_beside(named(left).or_else(|| named(right)));
+                put(left, data_type.clone());
+                put(right, data_type);
+            }
+            Expr::InList { expr, list, .. } => {
+                let data_type = type_beside(named(expr));
+                list.iter().for_each(|value| put(value, data_type.clone()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The error of an append whose condition does not hold, with what came in between.
