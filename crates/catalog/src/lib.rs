@@ -7,13 +7,13 @@
 //! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
 mod alteration;
-mod came;
 mod catalog;
 mod codec;
 pub mod condition;
 mod definition;
 mod error;
 mod events;
+mod events_between;
 mod evolve;
 mod facets;
 mod graph;
@@ -25,7 +25,6 @@ mod shape;
 pub mod value;
 mod versions;
 
-pub use came::came_in_between;
 pub use catalog::{Catalog, Defined};
 pub use codec::{Codec, Written, misfit, subject_of, utf8};
 pub use definition::{
@@ -33,6 +32,7 @@ pub use definition::{
     ScheduleDefinition, StreamDefinition, ViewDefinition,
 };
 pub use error::CatalogError;
+pub use events_between::came_in_between;
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::{ColumnFacets, FoundBy, found_by};
 pub use graph::{EdgeReference, EdgeTable, GraphDefinition, GraphLabel, GraphProperty, VertexTable};

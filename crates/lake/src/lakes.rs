@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::answering::Silence;
 use crate::location::{Decorate, Location};
-use crate::room;
+use crate::location_is_free;
 use crate::runtime::Storage;
 use crate::spec::TableSpec;
 use crate::table::{Table, check_whose};
@@ -68,12 +68,12 @@ impl DeltaLakes {
             return Ok((spec, None));
         }
         if let Some(own) = &self.own {
-            room::check_apart(&spec.location, own)?;
+            location_is_free::check_apart(&spec.location, own)?;
         }
         let store = spec
             .location
             .open(self.decorate.as_ref(), &self.silence(&spec.location))?;
-        self.storage.wait(room::check(&spec.location, &store))?;
+        self.storage.wait(location_is_free::check(&spec.location, &store))?;
         Ok((spec, Some(store)))
     }
 

@@ -13,7 +13,7 @@ use deltalake_core::DeltaTable;
 use deltalake_core::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake_core::kernel::Remove;
 
-use crate::told::Told;
+use crate::typed_scan::Told;
 
 /// One version of a table, with the columns of its view.
 pub(crate) struct Source {

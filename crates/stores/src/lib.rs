@@ -7,15 +7,13 @@
 
 pub mod checkpoint;
 pub mod document;
-#[cfg(test)]
-mod entries_tests;
 mod files;
-#[cfg(test)]
-mod links_tests;
 pub mod memory;
 mod order;
 pub mod search;
 mod store;
+#[cfg(test)]
+mod suite;
 
 pub use files::remove;
 pub use order::ascending;

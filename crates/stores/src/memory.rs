@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn rows_are_found_by_their_links() {
-        crate::links_tests::check(&MemoryStore::default());
+        crate::suite::links::check(&MemoryStore::default());
     }
 
     #[test]

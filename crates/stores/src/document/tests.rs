@@ -139,7 +139,7 @@ fn a_scan_stays_at_the_commit_it_began_with() {
 #[test]
 fn rows_are_found_by_their_links() {
     let dir = tempfile::tempdir().expect("a folder");
-    crate::links_tests::check(&DocumentStore::open(dir.path(), 1).expect("a store"));
+    crate::suite::links::check(&DocumentStore::open(dir.path(), 1).expect("a store"));
 }
 
 #[test]
