@@ -2,6 +2,19 @@
 //!
 //! Readers and the threads that fold (see [`crate::fold`]) meet at the lock of the resident rows: rows and position change together
 //! under it, so whatever is read stands at one position.
+//!
+//! What is asked of a view stands where it is worked out:
+//!
+//! | question | where |
+//! | --- | --- |
+//! | what it is, where it stands, single rows by their keys | here |
+//! | all rows, as of one position | `read/mod.rs`, `read/reader.rs` |
+//! | rows of the past, and which events made them | `past/rewind.rs`, `past/refold.rs`, `past/lineage.rs` |
+//! | which rows an event touches, and what they will be | `fold/touching.rs`, `fold/foresee.rs` |
+//! | hits of a search, rows in a table | `shapes/search/mod.rs`, `lake/mod.rs` |
+//! | a row as text, kept until it changes | `rows/texts.rs` |
+//! | how it is: lag, build, errors; what it went without | `status.rs`, `fold/parked_again.rs`, `unkept.rs` |
+//! | what changes it: turns, and what is written of them | `fold/mod.rs`, `rows/flush.rs` |
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
