@@ -14,19 +14,19 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::arguments::{self, Arguments};
-use crate::call_handler::Handler;
-use crate::compiled::Compiled;
+use crate::call::arguments::{self, Arguments};
+use crate::call::call_handler::Handler;
+use crate::call::compiled::Compiled;
 use crate::decide::Decision;
+use crate::decide::explain::{Explanation, ProposedEvent};
+use crate::decide::lately::Lately;
+use crate::decide::locks::Locks;
+use crate::decide::outcome::CommandOutcome;
 use crate::error::{ArgumentFault, CommandError};
-use crate::explain::{Explanation, ProposedEvent};
-use crate::idempotency::{Call, Memory};
-use crate::lately::Lately;
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
-use crate::locks::Locks;
 use crate::metrics::{CommandsMetrics, Counters};
+use crate::once::idempotency::{Call, Memory};
 use crate::options::CommandsOptions;
-use crate::outcome::CommandOutcome;
 use crate::together::Together;
 
 /// Decides commands. Clones share it.

@@ -15,8 +15,8 @@ use headwater_sql::syntax::{RecurringSchedule, Statement};
 use headwater_sql::{Parameters, Session};
 use tokio::time::Instant;
 
+use crate::call::compiled::Compiled;
 use crate::commands::Inner;
-use crate::compiled::Compiled;
 use crate::decide::Decision;
 use crate::{CommandError, Commands};
 

@@ -23,14 +23,14 @@ use super::condition::Unchanged;
 use super::made::{Made, MadeEvent, Placed, StreamEvents};
 use super::round::{self, Fate};
 use super::rows::RowsAtHand;
+use crate::call::compiled::Compiled;
 use crate::commands::Inner;
-use crate::compiled::Compiled;
-use crate::idempotency::Call;
-use crate::lately::Lately;
+use crate::decide::lately::Lately;
+use crate::decide::locks::Lock;
+use crate::decide::outcome::outcome_of;
 use crate::limits::{TOGETHER_BYTES_MAX, TOGETHER_TRIES_MAX};
-use crate::locks::Lock;
 use crate::metrics::count;
-use crate::outcome::outcome_of;
+use crate::once::idempotency::Call;
 use crate::{CommandError, CommandOutcome};
 
 /// A row of a view: the view's place among those that are read, and the key.

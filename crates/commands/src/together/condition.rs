@@ -9,7 +9,7 @@ use headwater_views::{GroupKey, View};
 
 use super::made::Lesson;
 use super::rows::ViewRows;
-use crate::lately::{KeyHash, Lately};
+use crate::decide::lately::{KeyHash, Lately};
 
 /// The condition of a batch's append. Once that is taken, the views are told what it changes.
 pub(super) struct Unchanged {

@@ -8,10 +8,10 @@ use headwater_records::{Address, Event};
 use headwater_sql::encode::{Packed, pack};
 use headwater_views::GroupKey;
 
-use crate::coming::Taken;
 use crate::commands::Inner;
-use crate::idempotency::{self, Call};
-use crate::lately::{Change, Lately};
+use crate::decide::coming::Taken;
+use crate::decide::lately::{Change, Lately};
+use crate::once::idempotency::{self, Call};
 
 /// One event, before it is appended.
 pub(super) struct MadeEvent {

@@ -36,10 +36,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use crate::call::compiled::Compiled;
 use crate::commands::Inner;
-use crate::compiled::Compiled;
 use crate::decide::Decision;
-use crate::locks::Held;
+use crate::decide::locks::Held;
 use crate::metrics::count;
 use crate::{CommandError, CommandOutcome};
 use batch::Submitted;

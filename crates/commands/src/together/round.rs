@@ -17,12 +17,12 @@ use headwater_views::GroupKey;
 
 use super::made::{MadeEvent, StreamEvents};
 use super::rows::{Certainty, RowsAtHand};
-use crate::coming::Taken;
+use crate::call::compile::assignment;
+use crate::call::compiled::{Compiled, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
 use crate::commands::Inner;
-use crate::compile::assignment;
-use crate::compiled::{Compiled, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
+use crate::decide::coming::Taken;
+use crate::decide::refusal;
 use crate::error::Refused;
-use crate::refusal;
 
 /// What a call comes to.
 pub(super) enum Fate {

@@ -14,9 +14,9 @@ use headwater_sql::SqlError;
 use headwater_sql::many::Rows;
 use headwater_views::{GroupKey, Kept, View};
 
-use crate::coming::{Since, Taken};
 use crate::commands::Inner;
-use crate::lately::Lately;
+use crate::decide::coming::{Since, Taken};
+use crate::decide::lately::Lately;
 
 /// The rows of all views that a batch reads.
 pub(super) struct RowsAtHand<'a> {

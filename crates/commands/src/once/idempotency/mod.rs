@@ -31,8 +31,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::Inner;
+use crate::decide::outcome::outcome_of;
 use crate::limits::READ_BYTES;
-use crate::outcome::outcome_of;
 use crate::{CommandError, CommandOutcome, CommandsOptions};
 use keys::{Entry, Keys};
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::CommandError;
-use crate::compiled::{Compiled, CompiledParameter};
+use crate::call::compiled::{Compiled, CompiledParameter};
 use crate::error::ArgumentFault;
 
 /// The arguments of a call.

@@ -21,7 +21,7 @@ use headwater_records::{Batch, Position};
 use headwater_views::{GroupKey, View, ViewError};
 use parking_lot::Mutex;
 
-use crate::coming::{Coming, Since, Taken};
+use crate::decide::coming::{Coming, Since, Taken};
 use crate::limits::KEYS_LATELY_MAX;
 
 /// The rows of one view that were changed lately, by the events of one stream.

@@ -12,7 +12,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_sql::syntax::Command;
 use headwater_sql::{Call, CallHandler, DescribedCall, Engine, SqlError, SqlState};
 
-use crate::check::check;
+use crate::call::check::check;
 use crate::commands::Inner;
 use crate::{Arguments, CommandOutcome, Commands};
 

@@ -24,9 +24,9 @@ use headwater_sql::{Reads, SqlError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::compiled::{Compiled, CompiledLet, CompiledRequire, CompiledStep};
+use crate::call::compiled::{Compiled, CompiledLet, CompiledRequire, CompiledStep};
+use crate::decide::proposal::{Due, Made, Verdict};
 use crate::limits::ROWS_EXPLAINED_MAX;
-use crate::proposal::{Due, Made, Verdict};
 use crate::{CommandError, error::REFUSED_CODE};
 
 /// A decision that appended nothing, with its reasons.

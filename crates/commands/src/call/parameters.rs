@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use headwater_sql::{SqlError, SqlState};
 
-use crate::compile::place;
+use crate::call::compile::place;
 
 /// Says which columns a stream or view has.
 pub(crate) type Columns<'a> = &'a dyn Fn(&str) -> Vec<String>;

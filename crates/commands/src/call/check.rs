@@ -9,9 +9,9 @@ use headwater_sql::encode::{EventEncoder, assign_value};
 use headwater_sql::syntax::{Command, Question};
 use headwater_sql::{Engine, SqlError, SqlState};
 
-use crate::arguments;
-use crate::compile::{assignment, check_names, place};
-use crate::compiled::{Compiled, CompiledRequire, CompiledStep};
+use crate::call::arguments;
+use crate::call::compile::{assignment, check_names, place};
+use crate::call::compiled::{Compiled, CompiledRequire, CompiledStep};
 use crate::error::is_own_code;
 
 /// Checks a command against what it names; the streams and views it needs come back.

@@ -18,8 +18,8 @@ use headwater_records::{Batch, Position};
 use headwater_sql::{Engine, Reads, StreamRead};
 use headwater_views::{GroupKey, View};
 
-use crate::lately::{Change, KeyHash, Lately};
-use crate::locks::Lock;
+use crate::decide::lately::{Change, KeyHash, Lately};
+use crate::decide::locks::Lock;
 
 /// Everything that the questions of one decision read.
 #[derive(Default)]

@@ -17,13 +17,13 @@ use headwater_sql::limits::INSERT_BYTES_MAX;
 use headwater_sql::{Engine, Parameters, Prepared, Reads, Session, SqlError, SqlState};
 
 use crate::CommandError;
-use crate::basis::Basis;
-use crate::compile::assignment;
-use crate::compiled::{Compiled, CompiledLater, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
+use crate::call::compile::assignment;
+use crate::call::compiled::{Compiled, CompiledLater, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
+use crate::decide::basis::Basis;
+use crate::decide::explain::Trace;
+use crate::decide::proposal::{Due, Made, Proposal, Verdict};
+use crate::decide::refusal;
 use crate::error::Refused;
-use crate::explain::Trace;
-use crate::proposal::{Due, Made, Proposal, Verdict};
-use crate::refusal;
 
 /// What a try is made with.
 pub(crate) struct Try<'a> {

@@ -8,13 +8,13 @@ use headwater_schedules::{SCHEDULES_STREAM, Schedule, ScheduleError};
 use headwater_sql::encode::{Packed, pack};
 
 use crate::Once;
-use crate::append::APPENDS;
 use crate::commands::{Commands, Inner};
 use crate::decide::Decided;
+use crate::decide::locks::Lock;
+use crate::decide::outcome::CommandOutcome;
 use crate::error::CommandError;
-use crate::idempotency::Call;
-use crate::locks::Lock;
-use crate::outcome::CommandOutcome;
+use crate::once::append::APPENDS;
+use crate::once::idempotency::Call;
 
 /// What was promised.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,9 +8,9 @@ use headwater_sql::encode::{Packed, pack};
 
 use crate::commands::{Commands, Inner};
 use crate::decide::Decided;
+use crate::decide::locks::Lock;
 use crate::error::CommandError;
-use crate::idempotency::Call;
-use crate::locks::Lock;
+use crate::once::idempotency::Call;
 
 /// What stands where a call has its command: no command can have this name.
 pub(crate) const APPENDS: &str = "/append";

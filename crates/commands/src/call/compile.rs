@@ -1,6 +1,6 @@
 //! From a command as it is written to one that is ready to be decided.
 //!
-//! Invariant: whatever can be wrong with a command itself is said when it is defined ([`crate::check`]), not when it is called.
+//! Invariant: whatever can be wrong with a command itself is said when it is defined ([`crate::call::check`]), not when it is called.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -12,12 +12,12 @@ use headwater_sql::syntax::{Command, Later, Let, Parameter, Question, Require, S
 use headwater_sql::{Engine, Place, Prepared, SqlError, SqlState};
 use parking_lot::Mutex;
 
-use crate::arguments;
-use crate::compiled::{
+use crate::call::arguments;
+use crate::call::compiled::{
     Compiled, CompiledCheck, CompiledLater, CompiledLet, CompiledOutput, CompiledParameter, CompiledRequire,
     CompiledStep,
 };
-use crate::parameters::substitute;
+use crate::call::parameters::substitute;
 
 /// Puts the placeholders into one command's expressions.
 struct Placing<'a> {

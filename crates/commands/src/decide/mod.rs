@@ -10,10 +10,20 @@
 //! ```
 //!
 //! A view is waited for only where an event that it has not folded may change a row that is read: mostly it is known that none does
-//! ([`crate::lately`]), and then the row is already what it will be when the view has got there.
+//! ([`crate::decide::lately`]), and then the row is already what it will be when the view has got there.
 //!
 //! Nothing is decided on a view that does not read its streams as they are defined, since one of them was altered: the version that does is waited for,
 //! and where one came to be that way meanwhile, the append does not come through. Nor on a stream that is being defined otherwise.
+
+mod basis;
+pub(crate) mod coming;
+mod evaluate;
+pub(crate) mod explain;
+pub(crate) mod lately;
+pub(crate) mod locks;
+pub(crate) mod outcome;
+mod proposal;
+pub(crate) mod refusal;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,19 +42,19 @@ use headwater_sql::{Engine, Parameters, Session, SqlError, SqlState};
 use headwater_views::{GroupKey, View, ViewError};
 use tokio::time::Instant;
 
-use crate::basis::{Basis, is_unchanged};
+use crate::call::compiled::Compiled;
 use crate::commands::Inner;
-use crate::compiled::Compiled;
+use crate::decide::basis::{Basis, is_unchanged};
+use crate::decide::evaluate::Try;
+use crate::decide::explain::{Explanation, ProposedEvent, Trace};
+use crate::decide::locks::{Held, Lock};
+use crate::decide::outcome::outcome_of;
+use crate::decide::proposal::{Proposal, Verdict};
 use crate::error::{Refused, SCHEDULE_EXISTS_CODE};
-use crate::evaluate::Try;
-use crate::explain::{Explanation, ProposedEvent, Trace};
-use crate::idempotency::Call;
 use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX, REPLACED_MAX};
-use crate::locks::{Held, Lock};
 use crate::metrics::count;
-use crate::outcome::outcome_of;
-use crate::proposal::{Proposal, Verdict};
-use crate::{CommandError, CommandOutcome, evaluate, explain};
+use crate::once::idempotency::Call;
+use crate::{CommandError, CommandOutcome};
 
 /// One call on its way.
 pub(crate) struct Decision {
