@@ -37,7 +37,7 @@ use super::bound::{Named, Values, bound};
 use super::compile::{NOBODY, moments_of};
 use crate::inner::Inner;
 use crate::limits::STANDING_IDLE_MAX;
-use crate::question::{self, Boundary, Deadline, Moments, Names, Stop};
+use crate::question::{self, Deadline, Moments, Names, QuestionReads, Stop};
 use crate::syntax::Question;
 use crate::tables::{StandingScan, StandingScans, StreamTable};
 use crate::{Reads, Session, SqlError, StreamRead};
@@ -80,10 +80,10 @@ impl Standing {
 
     fn planned(inner: &Inner, question: &Question, types: &[DataType]) -> Result<Option<Standing>> {
         let state = inner.starting();
-        let boundary = Boundary::default();
+        let reads = QuestionReads::default();
         let moments = Moments::new(&state, None);
         let given: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();
-        let names = Names::new(inner, &state, &boundary, &moments).asked_by(NOBODY);
+        let names = Names::new(inner, &state, &reads, &moments).asked_by(NOBODY);
         let plan = names.plan(question, &question::type_fields(&given))?;
         let Some(streams) = streams_of(inner, &plan)? else {
             return Ok(None);
