@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
@@ -12,11 +12,8 @@ use super::{Place, Row, Stage};
 
 const EVENTS_A_COMMIT: usize = 100;
 
-/// What a member saw, and how often it was told that its positions are kept.
-pub struct Read {
-    pub seen: BTreeMap<Place, Row>,
-    pub commits: usize,
-}
+/// What a member saw.
+pub type Seen = BTreeMap<Place, Row>;
 
 /// Hears when partitions come and go.
 #[derive(Clone, Default)]
@@ -37,14 +34,13 @@ impl ConsumerContext for Rebalances {
     }
 }
 
-/// Reads and commits. Asks between commits what is committed: never less than what it was told is kept.
-pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
+/// Reads and commits, counting how often it was told that its positions are kept. Asks between commits what is committed: never less than that.
+pub fn read(stage: &Stage, topic: &str, group: &str, commits: &AtomicUsize) -> Seen {
     let rebalances = Rebalances::default();
     let reader = stage.consumer_with(rebalances.clone(), group, "read_uncommitted");
     reader.subscribe(&[topic]).expect("librdkafka takes the subscription");
-    let mut seen: BTreeMap<Place, Row> = BTreeMap::new();
+    let mut seen = Seen::new();
     let mut kept: HashMap<i32, i64> = HashMap::new();
-    let mut commits = 0;
     let mut uncommitted: HashMap<i32, i64> = HashMap::new();
     let mut since = 0;
     while !stage.stopped() {
@@ -67,7 +63,7 @@ pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
         if since >= EVENTS_A_COMMIT {
             never_back(&reader, topic, &kept);
             if commit(&reader, topic, &uncommitted) {
-                commits += 1;
+                commits.fetch_add(1, Ordering::Relaxed);
                 kept.extend(&uncommitted);
             }
             uncommitted.clear();
@@ -75,11 +71,10 @@ pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
         }
     }
     // In the end the broker is there.
-    assert!(
-        never_back(&reader, topic, &kept),
-        "{group}: what is committed can be asked"
-    );
-    Read { seen, commits }
+    while !never_back(&reader, topic, &kept) {
+        stage.expect_in_time("who asks what is committed");
+    }
+    seen
 }
 
 /// Whether the broker took the positions.
@@ -120,8 +115,8 @@ fn never_back(reader: &BaseConsumer<Rebalances>, topic: &str, kept: &HashMap<i32
 }
 
 /// What was read is there at the end, with the same value.
-pub fn check(topic: &str, read: &Read, rows: &BTreeMap<Place, Row>) {
-    for (place, row) in &read.seen {
+pub fn check(topic: &str, seen: &Seen, rows: &BTreeMap<Place, Row>) {
+    for (place, row) in seen {
         assert_eq!(rows.get(place), Some(row), "{topic}: what was read at {place:?}");
     }
 }
