@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
+use super::rewrite::rewrite;
 use crate::exact::{finite, may_be_short, short};
 
 /// Puts [`Checked`] in the place of operations that may leave their type's range; runs after types were coerced.
@@ -33,7 +34,7 @@ impl AnalyzerRule for ExactArithmetic {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, check)
+        rewrite(plan, check)
     }
 }
 

@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Query, SelectItem, SetExpr, Value,
 };
 
+use crate::postgres::ast::{first_argument, text};
+
 /// `pg_type.typtype` of every type here.
 pub(crate) const BASE: &str = "b";
 
@@ -65,7 +67,7 @@ fn is_other_kind(condition: &Expr) -> bool {
 }
 
 /// `typinput = 'pg_catalog.array_in'::regproc`: the functions of a type are told by their names.
-pub(super) fn function_of_type(column: &Expr, function: &mut Expr) {
+pub(crate) fn function_of_type(column: &Expr, function: &mut Expr) {
     let of_type = match column {
         Expr::CompoundIdentifier(parts) => parts.last(),
         Expr::Identifier(name) => Some(name),
@@ -75,11 +77,11 @@ pub(super) fn function_of_type(column: &Expr, function: &mut Expr) {
     if let Expr::Function(called) = function
         && is_of_type
         && called.name.to_string() == "to_regproc"
-        && let Some(Expr::Value(value)) = super::ast::first_argument(called)
+        && let Some(Expr::Value(value)) = first_argument(called)
         && let Value::SingleQuotedString(name) = &value.value
     {
         let name = name.rsplit('.').next().unwrap_or_default();
-        *function = super::ast::text(name);
+        *function = text(name);
     }
 }
 
@@ -117,7 +119,7 @@ fn type_of(expr: &Expr) -> DataType {
     match expr {
         Expr::Cast { data_type, .. } => data_type.clone(),
         Expr::Function(function) if function.name.to_string() == "array_agg" => {
-            let element = crate::postgres::ast::first_argument(function).map_or(DataType::Int4Unsigned(None), type_of);
+            let element = first_argument(function).map_or(DataType::Int4Unsigned(None), type_of);
             DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
         }
         _ => DataType::Int4Unsigned(None),
