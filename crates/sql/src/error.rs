@@ -80,6 +80,8 @@ impl SqlState {
     pub const OUT_OF_MEMORY: SqlState = SqlState("53200");
     /// program_limit_exceeded
     pub const TOO_LARGE: SqlState = SqlState("54000");
+    /// statement_too_complex
+    pub const TOO_COMPLEX: SqlState = SqlState("54001");
     /// cannot_connect_now, used for a view that is still being built
     pub const NOT_READY: SqlState = SqlState("57P03");
     /// invalid_parameter_value: an argument of a command

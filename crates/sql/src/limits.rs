@@ -56,8 +56,26 @@ pub const SCHEDULES_SHOWN_MAX: usize = 10_000;
 /// question is planned.
 pub const OVERTAKEN_MAX: usize = 3;
 
-/// How deep plain views may nest: deeper, and the stack would decide.
+/// How deep plain views may nest: each is planned inside of the one above it.
 pub const VIEW_DEPTH_MAX: usize = 32;
+
+/// The deepest plan, the views in it included: it is walked over, run and dropped by recursion, and a level takes some kilobytes of a stack of 8 MiB.
+pub const PLAN_LEVELS_MAX: usize = 500;
+
+/// What a join counts: the engine takes joins apart with several kilobytes for each.
+pub const JOIN_LEVELS: usize = 4;
+
+/// How much less deep a view is when it is defined, so that it can be asked for more than all it has.
+pub const PLAN_LEVELS_ASKING: usize = 20;
+
+/// The most tables and queries in one query: a few levels each, and what is too deep has been made when it is refused.
+pub const QUERY_TABLES_MAX: usize = 1_000;
+
+/// What must be left of the stack to plan one more statement: the deepest takes this in a debug build.
+pub const PLANNING_STACK_LEAST_BYTES: usize = 4 * 1024 * 1024;
+
+/// The stack that is added where less is left. Only what is used of it is ever memory.
+pub const PLANNING_STACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// The most alternatives that the condition of an INSERT comes to once AND and OR are taken apart: what the log answers at once.
 pub const CONDITION_ITEMS_MAX: usize = 100;

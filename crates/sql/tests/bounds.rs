@@ -368,3 +368,117 @@ async fn so_many_encoders_are_kept_ready() {
     assert!(!Arc::ptr_eq(&first, &encoder(0)), "with one more they are made anew");
     scratch.close();
 }
+
+/// Views over each other, the first over nothing; how each is made is said by its number. The first that is refused, and why.
+async fn views_over_each_other(scratch: &mut Scratch, query: impl Fn(usize) -> String) -> (usize, String) {
+    for number in 1.. {
+        let question = match number {
+            1 => "SELECT 1 AS a".to_owned(),
+            _ => query(number - 1),
+        };
+        let answer = scratch.run(&format!("CREATE VIEW n{number} AS {question}"), &[]).await;
+        if answer != "CREATE VIEW" {
+            return (number, answer);
+        }
+    }
+    unreachable!("there are as many views as numbers")
+}
+
+/// Makes views over each other until one is refused; the last that is made can be asked, described and counted.
+async fn check_deepest(query: impl Fn(usize) -> String, made: usize) {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    let (refused, why) = views_over_each_other(&mut scratch, &query).await;
+    let about = query(1);
+    assert!(why.starts_with("54001: "), "{about}: {why}");
+    assert_eq!(refused - 1, made, "{about}: {why}");
+    let last = refused - 1;
+    for question in [
+        format!("SELECT * FROM n{last} LIMIT 1"),
+        format!("SELECT count(*) > 0 FROM n{last}"),
+        "SELECT count(*) > 0 FROM information_schema.columns".to_owned(),
+    ] {
+        let answer = scratch.run(&question, &[]).await;
+        assert!(!answer.starts_with("54001"), "{question}: {answer}");
+    }
+    let deeper = format!("SELECT a{} AS a FROM n{last} LIMIT 1", " + 1".repeat(150));
+    let asked = scratch.run(&deeper, &[]).await;
+    let is_refused = asked.starts_with("54001: ");
+    assert_eq!(is_refused, last < 32, "{about}: {asked}");
+    let view =
+        format!("CREATE MATERIALIZED VIEW m STORED AS document AS SELECT a, count(*) AS c FROM n{last} GROUP BY a");
+    assert!(!scratch.run(&view, &[]).await.contains("panic"));
+    scratch.close();
+}
+
+/// On a thread with the stack that the program gives whoever plans statements.
+fn on_program_threads(test: impl Future<Output = ()> + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(8 * 1024 * 1024)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(runtime.spawn(test)).expect("it ends");
+}
+
+#[test]
+fn views_over_each_other_are_refused_before_nobody_could_ask_them() {
+    on_program_threads(async {
+        check_deepest(|below| format!("SELECT * FROM n{below}"), 32).await;
+        check_deepest(|below| format!("SELECT a FROM n{below}"), 32).await;
+    });
+}
+
+#[test]
+fn what_views_over_each_other_add_up_to_is_bounded() {
+    let unions =
+        |count: usize| move |below: usize| format!("SELECT a FROM n{below}{}", " UNION ALL SELECT 1".repeat(count));
+    on_program_threads(async move {
+        check_deepest(unions(99), 5).await;
+        check_deepest(|below| format!("SELECT a{} AS a FROM n{below}", " + 1".repeat(150)), 4).await;
+    });
+}
+
+#[test]
+fn many_names_of_with_and_many_tables_are_refused() {
+    let with = |count: usize| {
+        let name = |number: usize| format!("c{number} AS (SELECT a FROM c{})", number - 1);
+        let names: Vec<String> = (1..count).map(name).collect();
+        format!(
+            "WITH c0 AS (SELECT 1 AS a), {} SELECT a FROM c{}",
+            names.join(", "),
+            count - 1
+        )
+    };
+    let tables = |count: usize| {
+        let tables: Vec<String> = (0..count).map(|number| format!("(SELECT 1) AS t{number}")).collect();
+        format!("SELECT 1 FROM {}", tables.join(", "))
+    };
+    on_program_threads(async move {
+        let folder = folder();
+        let mut scratch = Scratch::open(folder.path());
+        assert_eq!(scratch.run(&with(240), &[]).await, "1");
+        assert_eq!(scratch.run(&tables(120), &[]).await, "1");
+        for statement in [with(260), with(5_000), tables(130), tables(5_000)] {
+            let answer = scratch.run(&statement, &[]).await;
+            assert!(answer.starts_with("54001: "), "{answer}");
+        }
+        scratch.close();
+    });
+}
+
+#[test]
+fn a_long_list_of_rows_is_not_deep() {
+    on_program_threads(async {
+        let folder = folder();
+        let mut scratch = Scratch::open(folder.path());
+        let rows: Vec<String> = (0..5_000).map(|number| format!("({number}, 2)")).collect();
+        let question = format!(
+            "SELECT a FROM (SELECT 4999 AS a, 2 AS b) AS t WHERE (a, b) IN ({})",
+            rows.join(", ")
+        );
+        assert_eq!(scratch.run(&question, &[]).await, "4999");
+        scratch.close();
+    });
+}

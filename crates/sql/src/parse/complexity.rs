@@ -11,9 +11,6 @@ use super::limits::{BRACKETS_MAX, DEPTH_MAX, READINGS_MAX, SET_OPERATIONS_MAX};
 use super::tokens::{Piece, place};
 use crate::{SqlError, SqlState};
 
-/// statement_too_complex
-pub(super) const TOO_COMPLEX: SqlState = SqlState("54001");
-
 /// One level of brackets, or of `CASE … END`.
 #[derive(Default)]
 struct Level {
@@ -74,7 +71,7 @@ pub(super) fn check(pieces: &[Piece], file: &str) -> Result<(), SqlError> {
             None => None,
         };
         if let Some((message, hint)) = fault {
-            return Err(SqlError::new(TOO_COMPLEX, message)
+            return Err(SqlError::new(SqlState::TOO_COMPLEX, message)
                 .hint(hint)
                 .at(place(file, piece.span().start)));
         }

@@ -5,7 +5,6 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 use headwater_catalog::CatalogError;
 
-use super::complexity::TOO_COMPLEX;
 use super::dialect::BoundedDialect;
 use super::limits::{NESTING_MAX, STEPS_MIN, STEPS_PER_TOKEN};
 use super::tokens::{Piece, first_lower, place};
@@ -261,7 +260,10 @@ impl<'a> Cursor<'a> {
         let outcome = read(&mut parser);
         if dialect.is_exhausted() {
             return Err(self
-                .error(TOO_COMPLEX, "too many ways of reading this were tried, and none fits")
+                .error(
+                    SqlState::TOO_COMPLEX,
+                    "too many ways of reading this were tried, and none fits",
+                )
                 .hint("look for a missing bracket or keyword in the nested parts, or write them with WITH"));
         }
         match outcome {
@@ -339,7 +341,10 @@ impl<'a> Cursor<'a> {
         let text = match error {
             ParserError::RecursionLimitExceeded => {
                 return self
-                    .error(TOO_COMPLEX, format!("this is nested more than {NESTING_MAX} deep"))
+                    .error(
+                        SqlState::TOO_COMPLEX,
+                        format!("this is nested more than {NESTING_MAX} deep"),
+                    )
                     .hint("name parts of the query with WITH, or take away brackets");
             }
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,

@@ -12,6 +12,7 @@ mod deadline;
 mod functions;
 mod graph;
 mod interrupt;
+mod levels;
 mod lineage;
 mod merged;
 mod moment;

@@ -31,12 +31,12 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
 use super::{
-    QuestionReads, absent, arguments, casts_apart, changes, column_names, merged, titles, whole_rows, wildcard,
+    QuestionReads, absent, arguments, casts_apart, changes, column_names, levels, merged, titles, whole_rows, wildcard,
 };
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
-use crate::limits::VIEW_DEPTH_MAX;
+use crate::limits::{PLAN_LEVELS_ASKING, VIEW_DEPTH_MAX};
 use crate::parse::GRAPH_TABLE;
 use crate::plan::unnest::unnested;
 use crate::postgres;
@@ -133,6 +133,15 @@ impl<'a> Names<'a> {
 
     /// The plan as the query engine makes it, with subqueries in it that depend on their row.
     fn planned(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
+        levels::check_tables(&question.query)?;
+        let plan = levels::with_room(|| self.by_engine(question, types))?;
+        // What is defined here is asked by another question.
+        let spare = if self.as_defined { PLAN_LEVELS_ASKING } else { 0 };
+        levels::check(&plan, spare)?;
+        absent::may_be(plan)
+    }
+
+    fn by_engine(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
         let mut query = question.query.clone();
         titles::give(&mut query);
         postgres::as_engine_knows_it(&mut query, self.user)?;
@@ -167,15 +176,14 @@ impl<'a> Names<'a> {
             SqlToRel::new_with_options(self, parser_options())
                 .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)
         };
-        let planned = match plan(query.clone()) {
+        match plan(query.clone()) {
             // A column beside a `*` that has it too.
             Err(DataFusionError::Plan(why)) if why.starts_with(NAMED_TWICE) => {
                 titles::set_apart(&mut query);
                 plan(query)
             }
             planned => planned,
-        };
-        absent::may_be(planned?)
+        }
     }
 
     /// The columns of a table that `*` does not show.
@@ -316,9 +324,10 @@ impl<'a> Names<'a> {
     }
 
     fn view(&self, view: &ViewDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
-        if self.depth >= VIEW_DEPTH_MAX {
+        // What is defined here is one view more.
+        if self.depth + usize::from(self.as_defined) >= VIEW_DEPTH_MAX {
             let message = format!("views are nested deeper than {VIEW_DEPTH_MAX} at '{}'", view.name);
-            return Err(SqlError::new(SqlState::INVALID_DEFINITION, message)
+            return Err(SqlError::new(SqlState::TOO_COMPLEX, message)
                 .hint("make one of them a materialized view")
                 .into());
         }

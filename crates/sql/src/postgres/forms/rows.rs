@@ -88,19 +88,32 @@ fn equal(left: &[Expr], right: &[Expr]) -> Result<Expr, SqlError> {
 }
 
 fn in_list(row: &[Expr], list: &[Expr], negated: bool) -> Result<Option<Expr>, SqlError> {
-    let mut found: Option<Expr> = None;
+    let mut found: Vec<Expr> = Vec::with_capacity(list.len());
     for other in list {
         let Some(other) = parts(other) else { return Ok(None) };
-        let one = equal(row, &other)?;
-        found = Some(match found {
-            Some(before) => any(before, one),
-            None => one,
-        });
+        found.push(equal(row, &other)?);
     }
+    let found = any_of(found);
     Ok(match negated {
         true => found.map(not),
         false => found,
     })
+}
+
+/// Whether one of them is true: two by two, as a long list in a row would be as deep as it is long.
+fn any_of(mut found: Vec<Expr>) -> Option<Expr> {
+    while found.len() > 1 {
+        let mut halved: Vec<Expr> = Vec::with_capacity(found.len().div_ceil(2));
+        let mut one_by_one = found.into_iter();
+        while let Some(one) = one_by_one.next() {
+            halved.push(match one_by_one.next() {
+                Some(other) => any(one, other),
+                None => one,
+            });
+        }
+        found = halved;
+    }
+    found.pop()
 }
 
 /// Whether the row is one of the query's: true, false, or not known where only a NULL stands between them.
