@@ -204,6 +204,13 @@ fn first_line(message: &str) -> String {
         .replace('\n', " ")
 }
 
+/// An error of ours on its way through the query engine.
+impl From<SqlError> for DataFusionError {
+    fn from(error: SqlError) -> DataFusionError {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
 impl From<ViewError> for SqlError {
     fn from(error: ViewError) -> SqlError {
         let message = error.to_string();

@@ -10,6 +10,7 @@ pub(crate) mod producers;
 pub(crate) mod restore;
 pub(crate) mod room;
 pub(crate) mod sequencer;
+mod submit;
 pub(crate) mod turnstile;
 pub(crate) mod writer;
 
